@@ -1,0 +1,65 @@
+/**
+ * The ordered byte store under the tables.
+ *
+ * Two sides that run in different threads: the *reader* (main thread, snapshots of committed data) and the
+ * *writer* (one thread of its own, whole batches). LMDB is the real one (`lmdb.ts`); `memory.ts` is for tests and
+ * the simulator, with the same split between visible and durable. Both pass `backend.contract.ts`.
+ */
+
+/** Named ordered maps from bytes to bytes. Keys are at most 1,978 bytes and order by unsigned byte comparison. */
+export type TableName = string;
+
+export interface BackendReader {
+  /** Value of `key` in the current snapshot. The bytes are valid until the next call on this reader; copy what stays. */
+  get(table: TableName, key: Uint8Array): Uint8Array | undefined;
+  /**
+   * Visits `[low, high)` in order (`high` null: to the end; `reverse`: from high to low) until `visit` returns
+   * false. The views given to `visit` are valid during that call only.
+   */
+  scan(
+    table: TableName,
+    range: { low: Uint8Array; high: Uint8Array | null; reverse?: boolean },
+    visit: (key: Uint8Array, value: Uint8Array) => boolean,
+  ): void;
+  /** Number of keys in `[low, high)`. Costs time in proportion to the answer. */
+  count(table: TableName, range: { low: Uint8Array; high: Uint8Array | null }): number;
+  /** Moves to a snapshot that holds everything committed before this call. */
+  refresh(): void;
+  stats(): BackendStats;
+}
+
+export interface BackendStats {
+  /** Size of the file. */
+  readonly fileBytes: number;
+  /** Bytes of pages in use; the rest of the file is free for reuse. */
+  readonly usedBytes: number;
+}
+
+/** A transaction of the writer thread; every change is visible to its own later reads. */
+export interface BackendTransaction {
+  get(table: TableName, key: Uint8Array): Uint8Array | undefined;
+  scan: BackendReader['scan'];
+  put(table: TableName, key: Uint8Array, value: Uint8Array): void;
+  /** Put where `key` is known to be greater than every key of the table. */
+  append(table: TableName, key: Uint8Array, value: Uint8Array): void;
+  /** @returns whether the key existed */
+  remove(table: TableName, key: Uint8Array): boolean;
+}
+
+export interface BackendWriter {
+  /** Runs `work` as one transaction. When it returns, the transaction is *durable*. @throws BackendError, and nothing of it is kept */
+  write(work: (transaction: BackendTransaction) => void): void;
+  /** Rewrites the store without its free pages into `path` and makes it durable. */
+  copyCompact(path: string): void;
+  close(): void;
+}
+
+export class BackendError extends Error {
+  override readonly name = 'BackendError';
+  /** ENOSPC, EIO, MAP_FULL, CORRUPTED, ... */
+  readonly code: string;
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * `Ready`: the bill of work a node hands to its host.
+ *
+ * The core decides, the host performs. One `Ready` says what to persist, send, apply and answer; the
+ * contract below is what the safety proofs rest on.
+ *
+ *   1. `messages` may leave at once, also before anything is persisted: the leader's disk and the network
+ *      work in parallel (thesis §10.2.1).
+ *   2. `snapshot`, `entries` and `hardState` are persisted in this order, as one atomic step in the order of
+ *      `sequence`; when `mustSync` is set they must be durable, not merely written. Then, and only then:
+ *      send `messagesAfterPersist` and call `persisted(sequence)`. Acknowledging a sequence acknowledges all before.
+ *   3. `committedEntries` may be applied at once: they are durable here and on a quorum. Apply in order, then call
+ *      `applied(index)`. A new `Ready` may be taken before either acknowledgement; work is never handed out twice.
+ *   4. `readStates` are answered once the host has applied at least their index (thesis §6.4).
+ */
+import type { Message } from './message.ts';
+import type { Entry, HardState, NodeId, Role, Snapshot } from './types.ts';
+
+/** What may change without being persisted. Present only when it changed. */
+export interface SoftState {
+  readonly leader: NodeId;
+  readonly role: Role;
+}
+
+/** A read request that may be served from a state machine that has applied `index`. */
+export interface ReadState {
+  /** The host's own context, never reused for another request. */
+  readonly context: bigint;
+  readonly index: number;
+}
+
+export interface Ready {
+  /** Rises by one with each `Ready`; the token of `persisted`. */
+  readonly sequence: number;
+  readonly softState: SoftState | null;
+  /** Null when unchanged since the last `Ready`. */
+  readonly hardState: HardState | null;
+  /** To persist and to install in the state machine before any later committed entry. Null when none. */
+  readonly snapshot: Snapshot | null;
+  /** To append; entries at or after the first index given here that are already in storage are replaced. */
+  readonly entries: readonly Entry[];
+  /** Whether the step has to be durable: true when entries, a term, a vote or a snapshot are part of it. */
+  readonly mustSync: boolean;
+  readonly messages: readonly Message[];
+  readonly messagesAfterPersist: readonly Message[];
+  readonly committedEntries: readonly Entry[];
+  readonly readStates: readonly ReadState[];
+}

@@ -1,0 +1,1 @@
+export { type Disk, DiskError, type DiskFile } from './disk.ts';
