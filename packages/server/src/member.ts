@@ -1,0 +1,78 @@
+/**
+ * A member as its services see it.
+ *
+ * Services (gRPC, gateway) hold a `Member` and nothing else of the machinery: they decode, check, ask it to propose
+ * or to confirm a read, and encode what comes back. `start-member.ts` builds one from the parts.
+ */
+import type { Store } from '@quorate/mvcc';
+import type { Env } from './env.ts';
+import type { Lessor } from './lease/lessor.ts';
+import type { Operation } from './operations.ts';
+import type { Outcome } from './results.ts';
+
+/** A member of the cluster, as the members table holds it. */
+export interface MemberInfo {
+  readonly id: bigint;
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  readonly isLearner: boolean;
+}
+
+export interface MemberLimits {
+  /** Largest encoded operation, etcd's --max-request-bytes. */
+  readonly maxRequestBytes: number;
+  readonly maxTxnOps: number;
+  /** 0 or less: no quota. */
+  readonly quotaBytes: number;
+  /** How long a proposal or a read confirmation may take (sem-010). */
+  readonly requestTimeoutMs: number;
+  readonly electionTimeoutMs: number;
+  /** Shortest TTL granted, seconds (sem-084). */
+  readonly minLeaseTtlSec: number;
+  readonly watchProgressIntervalMs: number;
+}
+
+export interface Member {
+  readonly env: Env;
+  readonly store: Store;
+  readonly lessor: Lessor;
+  readonly limits: MemberLimits;
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+
+  /** Raft's view, cheap to ask. */
+  readonly term: number;
+  /** 0n when unknown. */
+  readonly leader: bigint;
+  readonly committedIndex: number;
+  readonly appliedIndex: number;
+  readonly isLearner: boolean;
+
+  /**
+   * Replicates and applies. Checks size, back-pressure, quota and alarms first (sem-012, sem-013, sem-176, sem-178).
+   * @param encodedBytes length of the request as it came, for the size limit
+   * @param deadlineMs the caller's own deadline on `env.monotonicMs()`; the request timeout applies as well
+   * @param done called exactly once, in apply order; a DomainError, or a timeout error when the fate is unknown
+   */
+  propose(
+    operation: Operation,
+    encodedBytes: number,
+    deadlineMs: number,
+    done: (error: Error | null, outcome: Outcome | null) => void,
+  ): void;
+
+  /** Calls `done` once everything committed before this call is applied here and leadership was confirmed meanwhile (sem-034). */
+  confirmRead(deadlineMs: number, done: (error: Error | null) => void): void;
+
+  members(): readonly MemberInfo[];
+  alarms(): readonly { readonly memberId: bigint; readonly alarm: number }[];
+  /** Applied changes, batch by batch in revision order, after they are visible and before their proposers are answered. */
+  onApplied(listener: (batch: import('@quorate/mvcc').EventBatch) => void): void;
+  /** The term's leader changed (0n: none known). */
+  onLeaderChange(listener: (leader: bigint) => void): void;
+  /** Ends service: new calls fail with STOPPED, then in-flight ones finish, then everything is flushed and closed. */
+  stop(): Promise<void>;
+  /** Resolves when the member has ended; the error says why when it was not asked to. */
+  readonly stopped: Promise<Error | null>;
+}
