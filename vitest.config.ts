@@ -4,19 +4,23 @@ import { defineConfig } from 'vitest/config';
 // src/index.ts, so no build stands between an edit and its test.
 const conditions = ['@quorate/source', 'node', 'import', 'module', 'default'];
 
+// QUORATE_LONG=1 runs the long tests (simulation, fault runs, crash images at full size) instead of the quick ones.
+const long = process.env.QUORATE_LONG === '1';
+const suffix = long ? '.long.test.ts' : '.test.ts';
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: [
-      '{packages,apps,examples}/*/{src,test}/**/*.test.ts',
-      'benchmarks/src/**/*.test.ts',
-      'tests/**/*.test.ts',
+      `{packages,apps,examples}/*/{src,test}/**/*${suffix}`,
+      `benchmarks/src/**/*${suffix}`,
+      `tests/**/*${suffix}`,
     ],
-    exclude: ['**/node_modules/**', '**/dist/**'],
+    exclude: ['**/node_modules/**', '**/dist/**', ...(long ? [] : ['**/*.long.test.ts'])],
     pool: 'forks',
     execArgv: ['--conditions=@quorate/source', '--expose-gc'],
-    testTimeout: 20_000,
+    testTimeout: long ? 900_000 : 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
   },
