@@ -1,1 +1,10 @@
-export {};
+export {
+  findProgram,
+  freePorts,
+  processUsage,
+  type ServerOptions,
+  type ServerProcess,
+  startEtcd,
+  startQuorate,
+} from './process/server-process.ts';
+export { Random } from './sim/random.ts';
