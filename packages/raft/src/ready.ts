@@ -9,9 +9,16 @@
  *   2. `snapshot`, `entries` and `hardState` are persisted in this order, as one atomic step in the order of
  *      `sequence`; when `mustSync` is set they must be durable, not merely written. Then, and only then:
  *      send `messagesAfterPersist` and call `persisted(sequence)`. Acknowledging a sequence acknowledges all before.
- *   3. `committedEntries` may be applied at once: they are durable here and on a quorum. Apply in order, then call
- *      `applied(index)`. A new `Ready` may be taken before either acknowledgement; work is never handed out twice.
+ *      A `Ready` with nothing to persist keeps its place in that order: its `messagesAfterPersist` wait until every
+ *      earlier sequence is durable.
+ *   3. `committedEntries` may be applied at once: they are durable here and on a quorum. A `snapshot` is installed in
+ *      the state machine, once it is durable, before any later committed entry. Apply in order, call
+ *      `applyConfChange(entry)` for each entry of type `confChange` as part of applying it, then call
+ *      `applied(index)` (also with the index of an installed snapshot). A new `Ready` may be taken before either
+ *      acknowledgement; work is never handed out twice.
  *   4. `readStates` are answered once the host has applied at least their index (thesis §6.4).
+ *
+ * Messages may be lost, delayed, repeated and reordered without harm; there is no need to retry one.
  */
 import type { Message } from './message.ts';
 import type { Entry, HardState, NodeId, Role, Snapshot } from './types.ts';
@@ -24,7 +31,7 @@ export interface SoftState {
 
 /** A read request that may be served from a state machine that has applied `index`. */
 export interface ReadState {
-  /** The host's own context, never reused for another request. */
+  /** What the host gave to `readIndex`. */
   readonly context: bigint;
   readonly index: number;
 }
@@ -45,4 +52,9 @@ export interface Ready {
   readonly messagesAfterPersist: readonly Message[];
   readonly committedEntries: readonly Entry[];
   readonly readStates: readonly ReadState[];
+  /**
+   * Contexts of accepted reads that will not be answered: leadership moved, or the answer is overdue. Ask again with
+   * a new context.
+   */
+  readonly droppedReads: readonly bigint[];
 }
