@@ -53,14 +53,23 @@ export interface CallContext {
   onCancel(listener: (reason: 'cancelled' | 'deadline') => void): void;
 }
 
-/** One unary call. Exactly one of `reply` and `fail` is called, once; a second call is ignored. */
+/**
+ * One unary call. Exactly one of `reply` and `fail` is called, once; a second call is ignored.
+ *
+ * Also after a cancel: the answer is then dropped, but it tells the transport that the handler has ended. Until then
+ * the call counts as one of its connection's streams, so that cancelling cannot pile up work.
+ */
 export interface UnaryCall extends CallContext {
   /** @param response encoded message; the transport owns it from here on */
   reply(response: Uint8Array): void;
   fail(status: Status, message: string): void;
 }
 
-/** One streaming call (client, server or both directions; the transport does not care which). */
+/**
+ * One streaming call (client, server or both directions; the transport does not care which).
+ *
+ * A cancelled one has ended when its cancel listeners have returned: they let go of everything the call holds.
+ */
 export interface StreamCall extends CallContext {
   /**
    * Queues one response message.
@@ -79,7 +88,7 @@ export interface StreamCall extends CallContext {
   resume(): void;
 }
 
-/** What a stream handler does with what arrives. No method is called after `onEnd`-and-`end()` or after a cancel. */
+/** What a stream handler does with what arrives. No method is called after `end()` or after a cancel. */
 export interface StreamListener {
   /** @param message one decoded message; the bytes belong to the handler and may be kept */
   onMessage(message: Uint8Array): void;

@@ -1,3 +1,4 @@
+// What a service looks like.
 export {
   type CallContext,
   type Handler,
@@ -10,3 +11,20 @@ export {
   type UnaryCall,
   type UnaryHandler,
 } from './handler.ts';
+// What is not gRPC.
+export type { HttpExchange, HttpExchangeListener, HttpHandOver } from './http/exchange.ts';
+// Bounds.
+export { defaultLimits, type Limits, type Rate } from './limits.ts';
+// The server.
+export {
+  type CallObserver,
+  type ConnectionEnd,
+  defaultKeepalive,
+  type GrpcServer,
+  type GrpcServerOptions,
+  type Keepalive,
+  type Listening,
+  type ListenOptions,
+  type ServerStats,
+  type TransportEnv,
+} from './options.ts';
