@@ -1,1 +1,26 @@
+/** `@quorate/wal`: the public names, by topic. */
+
+// Disk
 export { type Disk, DiskError, type DiskFile } from './disk.ts';
+// Errors
+export {
+  type CorruptionKind,
+  WalCorruptionError,
+  WalFailedError,
+  WalMetadataError,
+  WalMissingError,
+} from './errors.ts';
+// Faults
+export { type Failpoint, WAL_FAILPOINTS, type WalFailpointName } from './failpoints.ts';
+// The log
+export {
+  MAX_ENTRY_BYTES,
+  type OpenedWal,
+  type Recovered,
+  type SegmentInfo,
+  type Wal,
+  type WalBatch,
+  type WalDone,
+  type WalOptions,
+  type WalRepair,
+} from './wal.ts';
