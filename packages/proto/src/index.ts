@@ -1,1 +1,25 @@
-export {};
+/** @quorate/proto: the wire contract. Messages and calls, the error registry, limits. */
+
+export type { ErrorCode, ErrorFact, RetryHint, WatchCancelCode } from './errors.ts';
+export {
+  errorCodeOf,
+  errorCodes,
+  errorFacts,
+  messageTooLargeText,
+  watchCancelCodeOf,
+  watchCancelReasons,
+  wireStatus,
+} from './errors.ts';
+// Every message and enum under its own name; nested ones as `Compare_CompareResult`.
+export * from './gen/messages.ts';
+export { services } from './gen/services.ts';
+export { etcdApi, limits, metadataKeys } from './limits.ts';
+export { methods } from './methods.ts';
+export type {
+  BidiStreamingMethod,
+  MethodDescriptor,
+  ServerStreamingMethod,
+  UnaryMethod,
+} from './service.ts';
+export { GrpcStatus, type GrpcStatusName, grpcStatusName } from './status.ts';
+export { type Codec, DecodeError, EMPTY_BYTES, type Init, MAX_DECODE_DEPTH } from './wire.ts';
