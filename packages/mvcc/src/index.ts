@@ -1,1 +1,24 @@
-export * from './types.ts';
+export {
+  type Backend,
+  type BackendCopy,
+  BackendError,
+  type BackendReader,
+  type BackendTransaction,
+  type BackendWriter,
+} from './backend/backend.ts';
+export { MVCC_FAILPOINTS, type MvccFailpoint } from './failpoints.ts';
+export { DEFAULT_LIMITS, mapSizeFor, type StoreLimits, type StoreOptions } from './options.ts';
+export {
+  CompactedError,
+  type EventBatch,
+  FutureRevisionError,
+  type KeyRange,
+  type KeyRecord,
+  type RangeOptions,
+  type RangeResult,
+  type Revision,
+  type Store,
+  StoreBusyError,
+  type StoreEvent,
+  type WriteTransaction,
+} from './types.ts';

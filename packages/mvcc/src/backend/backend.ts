@@ -26,6 +26,7 @@ export interface BackendReader {
   /** Moves to a snapshot that holds everything committed before this call. */
   refresh(): void;
   stats(): BackendStats;
+  close(): void;
 }
 
 export interface BackendStats {
@@ -49,9 +50,36 @@ export interface BackendTransaction {
 export interface BackendWriter {
   /** Runs `work` as one transaction. When it returns, the transaction is *durable*. @throws BackendError, and nothing of it is kept */
   write(work: (transaction: BackendTransaction) => void): void;
-  /** Rewrites the store without its free pages into `path` and makes it durable. */
-  copyCompact(path: string): void;
+  stats(): BackendStats;
   close(): void;
+}
+
+/**
+ * One database with its two sides. A rewrite without free pages (`copyCompact`) makes a second generation of it, which takes
+ * its place while the first one is still read.
+ */
+export interface Backend {
+  openReader(): BackendReader;
+  /** At most one at a time. */
+  openWriter(): BackendWriter;
+  /**
+   * Copies a snapshot, taken between this call and its answer, into a new generation that nobody uses yet. Transactions of the writer may go on
+   * meanwhile.
+   */
+  copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void;
+}
+
+export interface BackendCopy {
+  /** The copy's own writer, to bring the copy up to date. */
+  openWriter(): BackendWriter;
+  /**
+   * Makes the copy the database that is opened from now on, durably: whatever happens, the next start finds either the
+   * old one or the new one, whole. Its writer must be closed.
+   * @param visit told the places `beforeRename`, `beforeDirectorySync`, `afterDirectorySync`
+   */
+  adopt(visit: (place: 'beforeRename' | 'beforeDirectorySync' | 'afterDirectorySync') => void): Backend;
+  /** Removes the copy. */
+  discard(): void;
 }
 
 export class BackendError extends Error {
