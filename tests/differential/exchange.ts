@@ -8,7 +8,7 @@ import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { type Init, type MethodDescriptor, methods, services } from '@quorate/proto';
 
 const byPath = new Map<string, MethodDescriptor<unknown, unknown>>(
-  allMethods().map((method) => [method.path, method]),
+  methods.map((method) => [method.path, method]),
 );
 
 /** A unary call of the API by its short name. */
