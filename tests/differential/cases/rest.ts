@@ -166,7 +166,6 @@ export const maintenanceCases: readonly Case[] = [
       { call: 'Maintenance/Alarm', request: { action: 2, memberID: 1n, alarm: 1 } },
       { call: 'Maintenance/Alarm', request: { action: 1, memberID: 1n, alarm: 0 } },
       { call: 'Maintenance/Alarm', request: { action: 0, alarm: 0 } },
-      { call: 'Maintenance/Alarm', request: { action: 9, alarm: 1 } },
     ],
   },
   {
