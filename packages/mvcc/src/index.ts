@@ -22,3 +22,19 @@ export {
   type StoreEvent,
   type WriteTransaction,
 } from './types.ts';
+export {
+  EventGroup,
+  WATCH_DEFAULTS,
+  Watch,
+  type WatchConsumer,
+  WatchHub,
+  type WatchHubOptions,
+  type WatchId,
+  type WatchOptions,
+  type WatchRefusal,
+  type WatchRuntime,
+  type WatchSource,
+  type WatchState,
+  type WatchStats,
+  WatchStream,
+} from './watch/index.ts';

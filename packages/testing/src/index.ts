@@ -7,4 +7,5 @@ export {
   startEtcd,
   startQuorate,
 } from './process/server-process.ts';
+export { SimEnv, type SimLogLine } from './sim/env.ts';
 export { Random } from './sim/random.ts';
