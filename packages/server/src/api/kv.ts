@@ -1,0 +1,218 @@
+/**
+ * The KV service: Range, RangeStream, Put, DeleteRange, Txn, Compact.
+ *
+ * A request is decoded once from a copy of its bytes (they belong to the transport), checked, and either proposed or
+ * read. Writes answer from the outcome of applying them. Reads wait for `confirmRead` unless the caller asked for
+ * local data (sem-034), and a transaction of reads alone is a read (sem-069). What is small is answered in the turn
+ * in which it is ready; what is large is sorted and encoded in slices.
+ *
+ * Next: `validate.ts` for what is refused, `apply/range.ts` for what a range means, `codec/` for the bytes.
+ */
+import type { Handler, UnaryCall } from '@quorate/grpc-server';
+import { services } from '@quorate/proto';
+import { rangeOptions, shapeRange } from '../apply/range.ts';
+import {
+  decodeCompactionRequest,
+  decodeDeleteRangeRequest,
+  decodePutRequest,
+  decodeRangeRequest,
+  decodeTxnRequest,
+} from '../codec/requests.ts';
+import {
+  encodeDeleteRangeResponse,
+  encodeHeaderResponse,
+  encodePutResponse,
+  encodeRangeResponse,
+  encodeRangeResponseSliced,
+  encodeTxnResponse,
+} from '../codec/responses.ts';
+import type { Member } from '../member.ts';
+import type { CompactOperation, Operation, RangeOperation, TxnOperation } from '../operations.ts';
+import type { Outcome, RangeOutcome } from '../results.ts';
+import type { ResponseHeader } from './header.ts';
+import { shapeRangeSliced } from './range-slices.ts';
+import { rangeStreamMethod } from './range-stream.ts';
+import { isReadOnly, isSerializable, readTxn } from './read-txn.ts';
+import { runSliced } from './slices.ts';
+import { fail, refuse, unaryMethod } from './unary.ts';
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from './validate.ts';
+
+/** Results up to both of these are finished and encoded in one go, well under a millisecond. */
+const SMALL_RECORDS = 512;
+const SMALL_BYTES = 256 * 1024;
+
+export function kvHandlers(member: Member, header: ResponseHeader): [path: string, handler: Handler][] {
+  const { limits } = member;
+
+  function propose<Kind extends Outcome['kind']>(
+    operation: Operation,
+    encodedBytes: number,
+    call: UnaryCall,
+    kind: Kind,
+    encode: (outcome: Extract<Outcome, { kind: Kind }>) => Uint8Array,
+  ): void {
+    member.propose(operation, encodedBytes, call.deadlineMs, (error, outcome) => {
+      if (error !== null) fail(call, error);
+      else if (outcome?.kind !== kind) throw new Error('an operation gave an outcome of another kind');
+      else answer(call, () => encode(outcome as Extract<Outcome, { kind: Kind }>));
+    });
+  }
+
+  function range(operation: RangeOperation, call: UnaryCall): void {
+    const refusal = checkRange(operation);
+    if (refusal !== null) refuse(call, refusal);
+    else if (operation.serializable) readRange(member, header, operation, call);
+    else {
+      member.confirmRead(call.deadlineMs, (error) => {
+        if (error !== null) fail(call, error);
+        else readRange(member, header, operation, call);
+      });
+    }
+  }
+
+  function txn(operation: TxnOperation, call: UnaryCall, encodedBytes: number): void {
+    const refusal = checkTxn(operation, limits.maxTxnOps);
+    if (refusal !== null) {
+      refuse(call, refusal);
+      return;
+    }
+    if (!isReadOnly(operation)) {
+      propose(operation, encodedBytes, call, 'txn', (outcome) => encodeTxnResponse(header, outcome));
+      return;
+    }
+    const read = (): void =>
+      readTxn(member.store, operation, (error, outcome) => {
+        if (error !== null) fail(call, error);
+        else answer(call, () => encodeTxnResponse(header, outcome!));
+      });
+    if (isSerializable(operation)) read();
+    else {
+      member.confirmRead(call.deadlineMs, (error) => {
+        if (error !== null) fail(call, error);
+        else read();
+      });
+    }
+  }
+
+  function compact(operation: CompactOperation, call: UnaryCall, encodedBytes: number): void {
+    member.propose(operation, encodedBytes, call.deadlineMs, (error, outcome) => {
+      if (error !== null) {
+        fail(call, error);
+        return;
+      }
+      if (outcome?.kind !== 'compact') throw new Error('an operation gave an outcome of another kind');
+      const reply = (): void => call.reply(encodeHeaderResponse(header, outcome.revision));
+      if (!operation.physical) reply();
+      else {
+        member.store.whenCompacted(operation.revision, (removalError) => {
+          if (removalError !== null) fail(call, removalError);
+          else reply();
+        });
+      }
+    });
+  }
+
+  return [
+    [
+      services['etcdserverpb.KV'].Range.path,
+      unaryMethod(member, (bytes) => decodeRangeRequest(copy(bytes)), range),
+    ],
+    [services['etcdserverpb.KV'].RangeStream.path, rangeStreamMethod(member, header)],
+    [
+      services['etcdserverpb.KV'].Put.path,
+      unaryMethod(
+        member,
+        (bytes) => decodePutRequest(copy(bytes)),
+        (operation, call, encodedBytes) => {
+          const refusal = checkPut(operation);
+          if (refusal !== null) refuse(call, refusal);
+          else propose(operation, encodedBytes, call, 'put', (outcome) => encodePutResponse(header, outcome));
+        },
+      ),
+    ],
+    [
+      services['etcdserverpb.KV'].DeleteRange.path,
+      unaryMethod(
+        member,
+        (bytes) => decodeDeleteRangeRequest(copy(bytes)),
+        (operation, call, encodedBytes) => {
+          const refusal = checkDeleteRange(operation);
+          if (refusal !== null) refuse(call, refusal);
+          else {
+            propose(operation, encodedBytes, call, 'delete-range', (outcome) =>
+              encodeDeleteRangeResponse(header, outcome),
+            );
+          }
+        },
+      ),
+    ],
+    [
+      services['etcdserverpb.KV'].Txn.path,
+      unaryMethod(member, (bytes) => decodeTxnRequest(copy(bytes), limits.maxTxnOps), txn),
+    ],
+    [services['etcdserverpb.KV'].Compact.path, unaryMethod(member, decodeCompactionRequest, compact)],
+  ];
+}
+
+/** Requests are views into socket chunks that another request overwrites or keeps alive: one copy, once. */
+export function copy(bytes: Uint8Array): Uint8Array {
+  return Buffer.from(bytes);
+}
+
+/** Replies with what `encode` makes, or fails when that cannot be sent. */
+function answer(call: UnaryCall, encode: () => Uint8Array): void {
+  let response: Uint8Array;
+  try {
+    response = encode();
+  } catch (error) {
+    fail(call, error as Error);
+    return;
+  }
+  call.reply(response);
+}
+
+/** Reads from this member's store as it is now, and answers. */
+function readRange(member: Member, header: ResponseHeader, operation: RangeOperation, call: UnaryCall): void {
+  if (call.cancelled) return;
+  member.store.range(rangeOptions(operation), (error, result) => {
+    if (error !== null) {
+      fail(call, error);
+      return;
+    }
+    if (result!.records.length <= SMALL_RECORDS) {
+      replyRange(member, header, shapeRange(operation, result!), call);
+      return;
+    }
+    runSliced(
+      member.env,
+      shapeRangeSliced(operation, result!),
+      () => call.cancelled,
+      (sliceError, outcome) => {
+        if (sliceError !== null) fail(call, sliceError);
+        else replyRange(member, header, outcome!, call);
+      },
+    );
+  });
+}
+
+function replyRange(member: Member, header: ResponseHeader, outcome: RangeOutcome, call: UnaryCall): void {
+  if (outcome.records.length <= SMALL_RECORDS && encodedBytesOf(outcome) <= SMALL_BYTES) {
+    call.reply(encodeRangeResponse(header, outcome));
+    return;
+  }
+  runSliced(
+    member.env,
+    encodeRangeResponseSliced(header, outcome),
+    () => call.cancelled,
+    (error, response) => {
+      if (error !== null) fail(call, error);
+      else call.reply(response!);
+    },
+  );
+}
+
+function encodedBytesOf(outcome: RangeOutcome): number {
+  let bytes = 0;
+  for (const record of outcome.records) bytes += record.encoded.length;
+  return bytes;
+}

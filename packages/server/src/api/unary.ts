@@ -1,0 +1,50 @@
+/**
+ * The frame around every unary method: parse, guard, run, answer.
+ *
+ * A service gives the two ends that differ, `decode` and `run`; what is the same for all (errors of parsing, the
+ * metadata checks, the way an error reaches the caller) is written here once. No promises: `run` ends by calling
+ * `reply` or `fail` with whatever the member called back with.
+ */
+import type { UnaryCall, UnaryHandler } from '@quorate/grpc-server';
+import type { ErrorCode } from '@quorate/proto';
+import { statusOfCode, statusOfError } from './error-map.ts';
+import { refuseByMetadata } from './guard.ts';
+
+/** Ends the call with what `error` is on the wire. */
+export function fail(call: UnaryCall, error: Error): void {
+  const { status, message } = statusOfError(error);
+  call.fail(status, message);
+}
+
+/** Ends the call with a row of the error registry. */
+export function refuse(call: UnaryCall, code: ErrorCode): void {
+  const { status, message } = statusOfCode(code);
+  call.fail(status, message);
+}
+
+/**
+ * @param raft whoever knows the leader
+ * @param decode throws a WireError or DecodeError for bytes that are no such message
+ * @param run must end the call, now or later, exactly once
+ */
+export function unaryMethod<Request>(
+  raft: { readonly leader: bigint },
+  decode: (bytes: Uint8Array) => Request,
+  run: (request: Request, call: UnaryCall, encodedBytes: number) => void,
+): UnaryHandler {
+  return {
+    kind: 'unary',
+    handle(bytes, call) {
+      let request: Request;
+      try {
+        request = decode(bytes);
+      } catch (error) {
+        fail(call, error as Error);
+        return;
+      }
+      const refusal = refuseByMetadata(call, raft);
+      if (refusal !== null) refuse(call, refusal);
+      else run(request, call, bytes.length);
+    },
+  };
+}
