@@ -1,6 +1,17 @@
 /** `@quorate/raft`: the public names, by topic. */
 
+// Bytes
+export {
+  decodeConf,
+  decodeEntry,
+  decodeMessage,
+  encodeConf,
+  encodeEntry,
+  encodeMessage,
+} from './codec/codec.ts';
 // Membership
+export { decodeConfChange, encodeConfChange } from './confchange/codec.ts';
+export { EMPTY_CONF, isJoint, isMember, members } from './confchange/conf.ts';
 export {
   type ConfChange,
   type ConfChangeKind,
@@ -12,12 +23,13 @@ export {
 export { DEFAULTS, type RaftConfig } from './config.ts';
 // Errors
 export { CodecError, ConfChangeError, InvariantError, ProtocolError } from './errors.ts';
-export { type Message, MessageType } from './message.ts';
+// Storage
+export { MemoryStorage } from './log/memory-storage.ts';
+export { type Message, MessageType, makeMessage } from './message.ts';
 export { RawNode } from './raw-node.ts';
 export type { ReadState, Ready, SoftState } from './ready.ts';
 export type { ProposeDropReason, ProposeResult, ReadIndexResult, TransferResult } from './results.ts';
 export type { ProgressStatus, Status } from './status.ts';
-// Storage
 export { CompactedError, type Storage, StorageUnavailableError } from './storage.ts';
 // Vocabulary
 export {

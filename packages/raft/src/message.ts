@@ -4,7 +4,7 @@
  * One shape for all kinds keeps the codec and the scenario language small; the comments say which kind uses which
  * field. Unused numbers are 0, unused lists empty.
  */
-import type { Entry, NodeId, Snapshot } from './types.ts';
+import { type Entry, NONE, type NodeId, type Snapshot } from './types.ts';
 
 export const MessageType = {
   /** Thesis §3.4 RequestVote, and its pre-vote form (§9.6), which changes nobody's term. */
@@ -15,12 +15,12 @@ export const MessageType = {
   /** Thesis §3.5 AppendEntries. */
   append: 5,
   appendResponse: 6,
-  /** An append without entries; carries a read context (§6.4). */
+  /** Keeps followers from campaigning and numbers the rounds that confirm reads (§6.4). Carries no entries. */
   heartbeat: 7,
   heartbeatResponse: 8,
   /** Thesis §5. */
   snapshot: 9,
-  /** A follower passes a proposal or a read request on to the leader. */
+  /** A follower passes proposals or a read request on to the leader. */
   propose: 10,
   readIndex: 11,
   readIndexResponse: 12,
@@ -43,9 +43,34 @@ export interface Message {
   /** Leader's commit index; on a heartbeat never above what the receiver is known to have. */
   readonly commit: number;
   readonly reject: boolean;
-  /** appendResponse with `reject`: where to try next (fast backtracking). */
+  /** appendResponse with `reject`: highest index that may still agree; its term is in `logTerm` (0: unknown). */
   readonly rejectHint: number;
   readonly snapshot: Snapshot | null;
-  /** readIndex, its response and heartbeats: the read context; vote: non-zero when the vote is part of a transfer. */
+  /**
+   * heartbeat and its response: number of the round (§6.4); readIndex and its response: the asker's wire id of the
+   * read; vote and preVote: 1 when the election is part of a transfer; transferLeader: the node to hand over to.
+   */
   readonly context: bigint;
+}
+
+const BLANK: Message = {
+  type: MessageType.heartbeat,
+  from: NONE,
+  to: NONE,
+  term: 0,
+  index: 0,
+  logTerm: 0,
+  entries: [],
+  commit: 0,
+  reject: false,
+  rejectHint: 0,
+  snapshot: null,
+  context: 0n,
+};
+
+/** A message with every field that is not given set to its "unused" value. */
+export function makeMessage(
+  fields: Pick<Message, 'type' | 'from' | 'to' | 'term'> & Partial<Message>,
+): Message {
+  return { ...BLANK, ...fields };
 }

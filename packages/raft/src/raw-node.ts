@@ -13,25 +13,63 @@
  * each follower. Not re-entrant: do not call it from within `Storage`. Read next: `ready.ts` for the contract.
  */
 
+import { encodeConfChange } from './confchange/codec.ts';
 import type { ConfChange } from './confchange/types.ts';
 import type { RaftConfig } from './config.ts';
-import { InvariantError } from './errors.ts';
+import { campaign } from './election.ts';
+import { requestTransfer } from './leader-transfer.ts';
+import { applyConfChange, maybeLeaveJoint } from './membership.ts';
 import type { Message } from './message.ts';
+import { propose } from './proposals.ts';
+import { Raft } from './raft.ts';
+import { requestRead } from './read-index.ts';
 import type { Ready } from './ready.ts';
+import { ReadyBuilder } from './ready-builder.ts';
+import { advanceOwnMatch } from './replication/leader.ts';
+import { reportSnapshot, reportUnreachable } from './replication/reports.ts';
 import type { ProposeResult, ReadIndexResult, TransferResult } from './results.ts';
+import { ownVotePersisted, tickCandidate } from './roles/candidate.ts';
+import { forgetLeader, tickFollower } from './roles/follower.ts';
+import { tickLeader } from './roles/leader.ts';
+import { type Rules, SOUND_RULES } from './rules.ts';
 import type { Status } from './status.ts';
+import { statusOf } from './status.ts';
+import { step } from './step.ts';
 import type { ConfState, Entry, NodeId } from './types.ts';
+import { EntryType } from './types.ts';
 
 export class RawNode {
+  readonly #raft: Raft;
+  readonly #builder: ReadyBuilder;
+
   /**
    * Starts from what storage holds, as a follower without a leader (thesis §3.8).
+   * @param rules only for tests of the tests, see `testing.ts`
    * @throws RangeError for a configuration that cannot work
+   * @throws InvariantError when storage contradicts itself or `config.applied`: committed entries are missing
    */
-  constructor(_config: RaftConfig) {}
+  constructor(config: RaftConfig, rules: Rules = SOUND_RULES) {
+    this.#raft = new Raft(config, rules);
+    this.#builder = new ReadyBuilder(this.#raft);
+  }
 
   /** Time passes by one tick: elections, heartbeats, quorum checks, leases (thesis §3.4). */
   tick(): void {
-    throw new InvariantError('under construction');
+    const raft = this.#raft;
+    if (raft.embargoTicks > 0) raft.embargoTicks -= 1;
+    this.#builder.retryStorage();
+    switch (raft.role) {
+      case 'follower':
+        tickFollower(raft);
+        break;
+      case 'pre-candidate':
+      case 'candidate':
+        tickCandidate(raft);
+        break;
+      case 'leader':
+        tickLeader(raft);
+        break;
+    }
   }
 
   /**
@@ -39,8 +77,8 @@ export class RawNode {
    * @param message kept: neither it nor the data of its entries may be changed afterwards
    * @throws ProtocolError for what no correct peer sends; the state is unchanged
    */
-  step(_message: Message): void {
-    throw new InvariantError('under construction');
+  step(message: Message): void {
+    step(this.#raft, message);
   }
 
   /**
@@ -49,20 +87,20 @@ export class RawNode {
    * with the `persisted()` that makes its own vote durable.
    */
   campaign(): void {
-    throw new InvariantError('under construction');
+    campaign(this.#raft, 'request');
   }
 
   /**
    * Appends `data` to the log when leading, else passes it on to the leader (thesis §6.2).
    * @param data kept, not copied: it may not be changed afterwards. Empty data is legal but looks like a leader's no-op
    */
-  propose(_data: Uint8Array): ProposeResult {
-    throw new InvariantError('under construction');
+  propose(data: Uint8Array): ProposeResult {
+    return propose(this.#raft, { type: EntryType.normal, data });
   }
 
   /** Proposes a change of the configuration (thesis chapter 4). One at a time: the next after this one was applied. */
-  proposeConfChange(_change: ConfChange): ProposeResult {
-    throw new InvariantError('under construction');
+  proposeConfChange(change: ConfChange): ProposeResult {
+    return propose(this.#raft, { type: EntryType.confChange, data: encodeConfChange(change) });
   }
 
   /**
@@ -73,8 +111,8 @@ export class RawNode {
    * @throws ConfChangeError when it does not fit the configuration in force; nothing changed. All nodes see the
    *   same, so the host treats the entry as refused
    */
-  applyConfChange(_entry: Entry): ConfState {
-    throw new InvariantError('under construction');
+  applyConfChange(entry: Entry): ConfState {
+    return applyConfChange(this.#raft, entry);
   }
 
   /**
@@ -84,16 +122,16 @@ export class RawNode {
    * @param context the host's name for the request, unsigned 64 bits, unique among those outstanding on this node.
    *   What travels on the wire is an id of the core's own that no retry and no restart repeats
    */
-  readIndex(_context: bigint): ReadIndexResult {
-    throw new InvariantError('under construction');
+  readIndex(context: bigint): ReadIndexResult {
+    return requestRead(this.#raft, context);
   }
 
   /**
    * Hands leadership to `to` once it has the whole log (thesis §3.10). Proposals are dropped meanwhile. Given up
    * after `electionTicks`. On a follower, the request goes to the leader.
    */
-  transferLeadership(_to: NodeId): TransferResult {
-    throw new InvariantError('under construction');
+  transferLeadership(to: NodeId): TransferResult {
+    return requestTransfer(this.#raft, to);
   }
 
   /**
@@ -101,51 +139,59 @@ export class RawNode {
    * would otherwise refuse to protect a leader the host knows to be gone. Ignored by leaders and candidates.
    */
   forgetLeader(): void {
-    throw new InvariantError('under construction');
+    forgetLeader(this.#raft);
   }
 
   /** A message to `id` was probably not delivered: stop sending optimistically and probe. */
-  reportUnreachable(_id: NodeId): void {
-    throw new InvariantError('under construction');
+  reportUnreachable(id: NodeId): void {
+    reportUnreachable(this.#raft, id);
   }
 
   /** How the sending of a snapshot to `id` ended. Must be called for each snapshot message, or the follower waits. */
-  reportSnapshot(_id: NodeId, _outcome: 'delivered' | 'failed'): void {
-    throw new InvariantError('under construction');
+  reportSnapshot(id: NodeId, outcome: 'delivered' | 'failed'): void {
+    reportSnapshot(this.#raft, id, outcome);
   }
 
   /** What threw `StorageUnavailableError` can be read now. Optional: without it the core asks again with the next tick. */
   storageAvailable(): void {
-    throw new InvariantError('under construction');
+    this.#builder.retryStorage();
+    if (this.#raft.leading) this.#raft.replicationDue = true;
   }
 
   /** Whether `ready()` may have something to do. Cheap. A `Ready` may still turn out to be empty. */
   hasReady(): boolean {
-    throw new InvariantError('under construction');
+    return this.#builder.hasReady();
   }
 
   /** Takes the work there is. The same work is never handed out twice. */
   ready(): Ready {
-    throw new InvariantError('under construction');
+    return this.#builder.build();
   }
 
   /**
    * Everything up to and including `sequence` is durable.
    * @throws InvariantError for a sequence never handed out
    */
-  persisted(_sequence: number): void {
-    throw new InvariantError('under construction');
+  persisted(sequence: number): void {
+    const raft = this.#raft;
+    for (const ticket of raft.persistence.redeem(sequence)) {
+      raft.log.persistedTo(ticket.durableTo, ticket.snapshot);
+      if (ticket.ownVoteTerm > 0) ownVotePersisted(raft, ticket.ownVoteTerm);
+    }
+    if (raft.leading) advanceOwnMatch(raft);
   }
 
   /**
    * The state machine has applied everything up to `index`.
    * @throws InvariantError when the index falls or was never handed out
    */
-  applied(_index: number): void {
-    throw new InvariantError('under construction');
+  applied(index: number): void {
+    this.#raft.log.appliedTo(index);
+    this.#builder.appliedTo(index);
+    maybeLeaveJoint(this.#raft);
   }
 
   status(): Status {
-    throw new InvariantError('under construction');
+    return statusOf(this.#raft);
   }
 }

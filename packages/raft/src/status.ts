@@ -3,6 +3,8 @@
  *
  * Read next: `describe.ts` prints it.
  */
+import type { Raft } from './raft.ts';
+import type { Progress } from './tracker/progress.ts';
 import type { ConfState, HardState, NodeId, Role } from './types.ts';
 
 /** Where a leader believes a follower to be; see `tracker/progress.ts`. */
@@ -48,4 +50,41 @@ export interface Status {
   readonly pendingReads: number;
   /** One for each member, in order of id, on a leader; empty otherwise. */
   readonly progress: readonly ProgressStatus[];
+}
+
+/** Copies what is worth knowing out of a node. */
+export function statusOf(raft: Raft): Status {
+  const { log } = raft;
+  return {
+    id: raft.id,
+    role: raft.role,
+    leader: raft.leader,
+    hardState: { term: raft.term, vote: raft.vote, commit: log.committed },
+    applied: log.applied,
+    applying: log.applying,
+    firstIndex: log.firstIndex,
+    lastIndex: log.lastIndex,
+    persistedIndex: log.persisted,
+    conf: raft.conf,
+    transferee: raft.transferee,
+    uncommittedBytes: log.uncommittedBytes,
+    tailBytes: log.tailBytes,
+    pendingReads: raft.reads.count + raft.forwardedReads.count,
+    progress: raft.leading ? [...raft.tracker.progress].map(([id, each]) => progressStatus(id, each)) : [],
+  };
+}
+
+function progressStatus(id: NodeId, progress: Progress): ProgressStatus {
+  return {
+    id,
+    learner: progress.learner,
+    state: progress.state,
+    match: progress.match,
+    next: progress.next,
+    pendingSnapshot: progress.pendingSnapshot,
+    recentlyActive: progress.recentlyActive,
+    paused: progress.paused,
+    inflightMessages: progress.inflights.count,
+    inflightBytes: progress.inflights.bytes,
+  };
 }

@@ -1,0 +1,103 @@
+/**
+ * Changes of the configuration as they pass through a node (thesis chapter 4).
+ *
+ * A change is an entry like any other. It takes effect on each node when the host applies the entry, hence only once
+ * it is committed; the next one is proposed only after the leader has applied it; and a node with a committed change
+ * still to apply does not campaign. Together this keeps any two configurations in use at one time neighbours, whose
+ * quorums overlap. Read next: `confchange/changer.ts`.
+ */
+import { changeConf } from './confchange/changer.ts';
+import { decodeConfChange, encodeConfChange } from './confchange/codec.ts';
+import { LEAVE_JOINT } from './confchange/types.ts';
+import { CodecError, ConfChangeError } from './errors.ts';
+import { abortTransfer } from './leader-transfer.ts';
+import { appendAsLeader } from './proposals.ts';
+import type { Raft } from './raft.ts';
+import { confirmRounds } from './read-index.ts';
+import { maybeCommit, sendAppends } from './replication/leader.ts';
+import type { ProposeDropReason } from './results.ts';
+import { becomeFollower } from './roles/follower.ts';
+import { StorageUnavailableError } from './storage.ts';
+import { type ConfState, type Entry, EntryType, NONE } from './types.ts';
+
+/** Why a leader may not propose this change now; null when it may. */
+export function confChangeObstacle(raft: Raft, data: Uint8Array): ProposeDropReason | null {
+  if (!raft.rules.mayProposeConfChange(raft.pendingConfIndex, raft.log.applied)) return 'conf-change-pending';
+  try {
+    changeConf(raft.conf, decodeConfChange(data));
+    return null;
+  } catch (error) {
+    if (error instanceof ConfChangeError || error instanceof CodecError) return 'conf-change-invalid';
+    throw error;
+  }
+}
+
+/** The host applies a configuration entry. */
+export function applyConfChange(raft: Raft, entry: Entry): ConfState {
+  const conf = changeConf(raft.conf, decodeConfChange(entry.data));
+  switchTo(raft, conf);
+  return conf;
+}
+
+function switchTo(raft: Raft, conf: ConfState): void {
+  raft.tracker.reconfigure(conf, raft.log.lastIndex + 1);
+  if (!raft.leading) return;
+  raft.reads.renewLease();
+  if (!raft.tracker.isVoter(raft.transferee)) abortTransfer(raft);
+  // Fewer voters may be a quorum already, of entries and of read rounds.
+  maybeCommit(raft);
+  confirmRounds(raft);
+  raft.replicationDue = true;
+  for (const progress of raft.tracker.progress.values()) progress.appendWanted = true;
+  if (!raft.tracker.isVoter(raft.id)) {
+    // Removed or demoted by an entry that is committed: the others can go on without this node (thesis §4.2.2). The
+    // last messages tell them how far the log is committed.
+    sendAppends(raft);
+    becomeFollower(raft, raft.term, NONE);
+  }
+}
+
+/** Leaves a joint configuration that asks for it, once the entry that entered it is applied (thesis §4.3). */
+export function maybeLeaveJoint(raft: Raft): void {
+  if (!raft.leading || !raft.tracker.joint || !raft.conf.autoLeave) return;
+  if (raft.pendingConfIndex > raft.log.applied) return;
+  appendAsLeader(raft, [{ type: EntryType.confChange, data: encodeConfChange(LEAVE_JOINT) }]);
+}
+
+/**
+ * Whether a committed configuration change waits to be applied. Each entry is looked at once; where storage cannot
+ * deliver, the answer is a careful yes.
+ */
+export function hasUnappliedConfChange(raft: Raft): boolean {
+  const { log } = raft;
+  let index = Math.max(raft.confScannedTo, log.applied) + 1;
+  while (index <= log.committed) {
+    let entries: readonly Entry[];
+    try {
+      entries = log.read(index, log.committed + 1, SCAN_BYTES);
+    } catch (error) {
+      if (error instanceof StorageUnavailableError) return true;
+      throw error;
+    }
+    for (const entry of entries) {
+      if (entry.type === EntryType.confChange) return true;
+      raft.confScannedTo = entry.index;
+    }
+    index += entries.length;
+  }
+  return false;
+}
+
+const SCAN_BYTES = 1024 * 1024;
+
+/** Only a deliberately broken core comes here; see `rules.ts`. */
+export function configureAtAppend(raft: Raft, entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    if (entry.type !== EntryType.confChange) continue;
+    try {
+      raft.tracker.reconfigure(changeConf(raft.conf, decodeConfChange(entry.data)), raft.log.lastIndex + 1);
+    } catch {
+      // Changes that do not fit are refused by the sound rules, too.
+    }
+  }
+}

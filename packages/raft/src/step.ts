@@ -1,0 +1,102 @@
+/**
+ * The door for messages: validity first, then the term gate (thesis §3.3), then the role.
+ *
+ *     term higher   become its follower, then handle it; pre-votes and protected nodes are the exceptions
+ *     term equal    handle it by role
+ *     term lower    a stale peer: ignore it, or tell it what it has missed
+ */
+import { handleVoteRequest } from './election.ts';
+import { ProtocolError } from './errors.ts';
+import { type Message, MessageType } from './message.ts';
+import type { Raft } from './raft.ts';
+import { stepCandidate } from './roles/candidate.ts';
+import { becomeFollower, stepFollower } from './roles/follower.ts';
+import { stepLeader } from './roles/leader.ts';
+import { NONE } from './types.ts';
+
+export function step(raft: Raft, message: Message): void {
+  checkMessage(raft, message);
+  if (message.term > raft.term) {
+    if (!acceptHigherTerm(raft, message)) return;
+  } else if (message.term < raft.term) {
+    answerStale(raft, message);
+    return;
+  }
+  if (message.type === MessageType.vote || message.type === MessageType.preVote) {
+    handleVoteRequest(raft, message);
+    return;
+  }
+  switch (raft.role) {
+    case 'follower':
+      stepFollower(raft, message);
+      break;
+    case 'pre-candidate':
+    case 'candidate':
+      stepCandidate(raft, message);
+      break;
+    case 'leader':
+      stepLeader(raft, message);
+      break;
+  }
+}
+
+/** Returns whether the message is to be handled at all. */
+function acceptHigherTerm(raft: Raft, message: Message): boolean {
+  const { type } = message;
+  if (type === MessageType.vote || type === MessageType.preVote) {
+    // Disruptive servers (thesis §4.2.3): while a leader is heard, nobody helps to replace it, except the one it
+    // chose itself in a transfer. The term stays as it is, too.
+    const chosen = message.context !== 0n;
+    if (!chosen && hearsLeader(raft)) return false;
+  }
+  // A pre-vote asks about a term that does not exist yet (thesis §9.6); a granted answer repeats that term.
+  if (type === MessageType.preVote) return true;
+  if (type === MessageType.preVoteResponse && !message.reject) return true;
+  if (!raft.rules.yieldsTo(message.term, raft.term, raft.leading)) return false;
+  const fromLeader =
+    type === MessageType.append || type === MessageType.heartbeat || type === MessageType.snapshot;
+  becomeFollower(raft, message.term, fromLeader ? message.from : NONE);
+  return true;
+}
+
+/** Whether this node heard from a leader within the minimum election timeout, or may have promised so before a restart. */
+export function hearsLeader(raft: Raft): boolean {
+  if (raft.embargoTicks > 0 && !raft.alone) return true;
+  return raft.config.checkQuorum && raft.leader !== NONE && raft.electionElapsed < raft.config.electionTicks;
+}
+
+function answerStale(raft: Raft, message: Message): void {
+  const { checkQuorum, preVote } = raft.config;
+  if (message.type === MessageType.preVote) {
+    // Without an answer, a node with a higher log but a lower term could wait for ever.
+    raft.send(message.from, { type: MessageType.preVoteResponse, reject: true });
+    return;
+  }
+  const fromLeader = message.type === MessageType.heartbeat || message.type === MessageType.append;
+  if ((checkQuorum || preVote) && fromLeader) {
+    // A node whose term ran ahead while it was cut off cannot win (its votes are refused) and cannot follow. Telling
+    // the leader of the higher term makes it step down, and the next election includes this node. Without check
+    // quorum and pre-vote the node's own vote requests do the same.
+    raft.send(message.from, { type: MessageType.appendResponse });
+  }
+}
+
+/** @throws ProtocolError for what no correct peer sends */
+function checkMessage(raft: Raft, message: Message): void {
+  if (message.to !== raft.id) throw new ProtocolError('the message is addressed to another node');
+  if (message.from === raft.id || message.from === NONE) {
+    throw new ProtocolError('the message does not name the peer it comes from');
+  }
+  const { type, entries } = message;
+  // Proposals are placed by the leader and carry neither index nor term.
+  if (type !== MessageType.append) return;
+  let index = message.index;
+  let term = message.logTerm;
+  for (const entry of entries) {
+    index += 1;
+    if (entry.index !== index) throw new ProtocolError('the entries of an append follow each other');
+    if (entry.term < term) throw new ProtocolError('terms never fall along the log');
+    term = entry.term;
+  }
+  if (term > message.term) throw new ProtocolError('no entry is newer than the leader that sends it');
+}
