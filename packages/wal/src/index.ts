@@ -12,6 +12,9 @@ export {
 } from './errors.ts';
 // Faults
 export { type Failpoint, WAL_FAILPOINTS, type WalFailpointName } from './failpoints.ts';
+export { nodeDisk } from './node/disk.ts';
+// Opening
+export { openWal, openWalInline, WAL_DEFAULTS } from './open.ts';
 // The log
 export {
   MAX_ENTRY_BYTES,

@@ -1,0 +1,131 @@
+/**
+ * The writer thread: sleeps on shared memory, takes all that waits, writes and syncs it as one frame, reports, repeats.
+ *
+ * It has no event loop turn between two groups, so nothing else in the process can delay a sync; commands (start,
+ * release, close, a batch too large for the ring) are messages fetched when it wakes.
+ * The first error ends it: it reports and writes nothing more.
+ */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { assert } from './assert.ts';
+import { DiskError } from './disk.ts';
+import { type Failpoint, NO_FAILPOINTS } from './failpoints.ts';
+import { nodeDisk } from './node/disk.ts';
+import { RingConsumer, type SharedRing } from './ring.ts';
+import { SegmentWriter, type WriterState } from './segment-writer.ts';
+
+/** What the thread is started with. */
+export interface WorkerSetup {
+  readonly ring: SharedRing;
+  readonly commands: MessagePort;
+  readonly directory: string;
+  readonly segmentBytes: number;
+  readonly spareSegments: number;
+  readonly noSync: boolean;
+  readonly failpointModule: string | null;
+}
+
+export type Command =
+  | { readonly kind: 'start'; readonly state: WriterState }
+  | { readonly kind: 'batch'; readonly bytes: ArrayBuffer }
+  | { readonly kind: 'release'; readonly below: number }
+  | { readonly kind: 'close' };
+
+export type Report =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'closed' }
+  /** `disk` is set when the cause was a `DiskError`, whose class does not survive the way. */
+  | {
+      readonly kind: 'failed';
+      readonly cause: unknown;
+      readonly disk: { readonly code: string; readonly operation: string; readonly path: string } | null;
+    };
+
+const setup = workerData as WorkerSetup;
+
+async function run(): Promise<void> {
+  const failpoint = await loadFailpoint(setup.failpointModule);
+  const ring = new RingConsumer(setup.ring);
+  const commands = new Commands();
+  for (let count = ring.wakeCount(); !commands.fetch(); count = ring.wakeCount()) ring.sleep(count);
+  const { directory, segmentBytes, spareSegments, noSync } = setup;
+  const writer = new SegmentWriter(
+    { disk: nodeDisk, directory, segmentBytes, spareSegments, noSync, failpoint },
+    commands.startState(),
+  );
+  report({ kind: 'ready' });
+
+  for (;;) {
+    const count = ring.wakeCount();
+    commands.fetch();
+    const batches = ring.take(() => commands.nextBatch());
+    if (batches.length > 0) {
+      writer.write(
+        batches,
+        (frame) => ring.complete(frame),
+        (copied) => ring.release(copied),
+      );
+    }
+    if (commands.releaseBelow > 0) {
+      writer.release(commands.releaseBelow);
+      commands.releaseBelow = 0;
+    }
+    const idle = batches.length === 0;
+    if (idle && commands.closing) break;
+    const prepared = writer.prepareStep(idle);
+    if (idle && !prepared) ring.sleep(count);
+  }
+  writer.close();
+  report({ kind: 'closed' });
+}
+
+/** Messages from the caller, sorted by kind. */
+class Commands {
+  releaseBelow = 0;
+  closing = false;
+  #start: WriterState | null = null;
+  readonly #batches: Buffer[] = [];
+
+  /** Takes all messages that are there; whether the start is known. */
+  fetch(): boolean {
+    for (let received = receiveMessageOnPort(setup.commands); received; ) {
+      this.#sort(received.message as Command);
+      received = receiveMessageOnPort(setup.commands);
+    }
+    return this.#start !== null;
+  }
+
+  startState(): WriterState {
+    assert(this.#start !== null, 'the start has come');
+    return this.#start;
+  }
+
+  nextBatch(): Buffer {
+    if (this.#batches.length === 0) this.fetch();
+    const batch = this.#batches.shift();
+    assert(batch !== undefined, 'a batch by message is sent before its place in the ring is published');
+    return batch;
+  }
+
+  #sort(command: Command): void {
+    if (command.kind === 'start') this.#start = command.state;
+    else if (command.kind === 'batch') this.#batches.push(Buffer.from(command.bytes));
+    else if (command.kind === 'release') this.releaseBelow = Math.max(this.releaseBelow, command.below);
+    else this.closing = true;
+  }
+}
+
+async function loadFailpoint(module: string | null): Promise<Failpoint> {
+  if (module === null) return NO_FAILPOINTS;
+  const loaded = (await import(module)) as { default: Failpoint };
+  return loaded.default;
+}
+
+function report(message: Report): void {
+  parentPort!.postMessage(message);
+}
+
+run().catch((cause: unknown) => {
+  const disk =
+    cause instanceof DiskError ? { code: cause.code, operation: cause.operation, path: cause.path } : null;
+  report({ kind: 'failed', cause, disk });
+});
