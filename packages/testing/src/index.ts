@@ -1,3 +1,13 @@
+export { checkWatch, type Violation, WATCH_RULES } from './checkers/watch.ts';
+export {
+  type HistoryRevision,
+  type ObservedEvent,
+  type ObservedRecord,
+  WatchHistory,
+  type WatchObservation,
+  type WatchRecord,
+  type WatchSession,
+} from './checkers/watch-record.ts';
 export {
   findProgram,
   freePorts,
