@@ -51,9 +51,11 @@ export interface Member {
 
   /**
    * Replicates and applies. Checks size, back-pressure, quota and alarms first (sem-012, sem-013, sem-176, sem-178).
+   * @param operation encoded before this returns: its bytes may be views into the request
    * @param encodedBytes length of the request as it came, for the size limit
    * @param deadlineMs the caller's own deadline on `env.monotonicMs()`; the request timeout applies as well
-   * @param done called exactly once, in apply order; a DomainError, or a timeout error when the fate is unknown
+   * @param done called exactly once, in apply order; at once when the request is refused. SERVER_STOPPED and the timeouts
+   *   say that the fate is unknown
    */
   propose(
     operation: Operation,
@@ -66,6 +68,8 @@ export interface Member {
   confirmRead(deadlineMs: number, done: (error: Error | null) => void): void;
 
   members(): readonly MemberInfo[];
+  /** Release that the members agreed on (`3.7.0`); null until they did. */
+  readonly clusterVersion: string | null;
   alarms(): readonly { readonly memberId: bigint; readonly alarm: number }[];
   /** Applied changes, batch by batch in revision order, after they are visible and before their proposers are answered. */
   onApplied(listener: (batch: import('@quorate/mvcc').EventBatch) => void): void;
@@ -73,6 +77,8 @@ export interface Member {
   onLeaderChange(listener: (leader: bigint) => void): void;
   /** Ends service: new calls fail with STOPPED, then in-flight ones finish, then everything is flushed and closed. */
   stop(): Promise<void>;
+  /** Something in the process broke that nobody planned for: stops answering at once, as after any fatal error. */
+  abort(error: Error): void;
   /** Resolves when the member has ended; the error says why when it was not asked to. */
   readonly stopped: Promise<Error | null>;
 }

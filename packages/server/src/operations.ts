@@ -1,9 +1,9 @@
 /**
  * What goes through the log: the replicated operations, decoded.
  *
- * Services decode a request once, check it, and hand the operation to `Member.propose`; the applier runs it from the
- * same object on this member and from its bytes (`consensus/entry-codec.ts`) on others and after a restart. Both ways
- * give the same result: an operation is data, and applying it is a function of (state, operation) alone.
+ * Services decode a request once, check it, and hand the operation to `Member.propose`, which encodes it at once
+ * (`consensus/entry-codec.ts`); every member, this one included, applies what the entry's bytes say. One way for all:
+ * an operation is data, and applying it is a function of (state, operation) alone.
  *
  * 64-bit numbers that clients choose are narrowed where they are decoded (`codec/int64.ts`): everything that is
  * compared with revisions, versions and limits saturates to the safe integers, which compares the same way; leases

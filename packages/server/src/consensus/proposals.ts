@@ -28,6 +28,7 @@ export class Proposals {
   readonly origin: number;
   readonly #pending = new Map<number, Proposal>();
   #next = 1;
+  #bytes = 0;
 
   constructor(origin: number) {
     this.origin = origin;
@@ -35,6 +36,11 @@ export class Proposals {
 
   get size(): number {
     return this.#pending.size;
+  }
+
+  /** Of the entries that wait. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Number for the next request's entry. */
@@ -46,6 +52,7 @@ export class Proposals {
 
   add(sequence: number, data: Uint8Array, startedMs: number, deadlineMs: number, done: ProposalDone): void {
     this.#pending.set(sequence, { data, startedMs, deadlineMs, done, submitted: false });
+    this.#bytes += data.length;
   }
 
   /** The bytes to hand to raft; null when nobody waits for them any more, so that they need not be proposed at all. */
@@ -64,7 +71,7 @@ export class Proposals {
     const proposal = this.#pending.get(sequence);
     if (proposal === undefined) return null;
     if (proposal.data !== data && Buffer.compare(proposal.data, data) !== 0) return null;
-    this.#pending.delete(sequence);
+    this.#remove(sequence, proposal);
     return proposal.done;
   }
 
@@ -72,7 +79,7 @@ export class Proposals {
   fail(sequence: number, error: Error): void {
     const proposal = this.#pending.get(sequence);
     if (proposal === undefined) return;
-    this.#pending.delete(sequence);
+    this.#remove(sequence, proposal);
     proposal.done(error, null);
   }
 
@@ -84,7 +91,7 @@ export class Proposals {
   expire(nowMs: number, timeoutOf: (startedMs: number) => DomainError): void {
     for (const [sequence, proposal] of this.#pending) {
       if (proposal.deadlineMs > nowMs) continue;
-      this.#pending.delete(sequence);
+      this.#remove(sequence, proposal);
       const error = proposal.submitted
         ? timeoutOf(proposal.startedMs)
         : new DomainError('CONTEXT_DEADLINE_EXCEEDED');
@@ -95,6 +102,12 @@ export class Proposals {
   failAll(error: Error): void {
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
+    this.#bytes = 0;
     for (const proposal of waiting) proposal.done(error, null);
+  }
+
+  #remove(sequence: number, proposal: Proposal): void {
+    this.#pending.delete(sequence);
+    this.#bytes -= proposal.data.length;
   }
 }

@@ -17,7 +17,7 @@ export interface LeaseView {
 /** The applier's side: deterministic, no clock. */
 export interface LeaseState {
   exists(id: bigint): boolean;
-  /** @throws DomainError LEASE_EXISTS, LEASE_TTL_TOO_LARGE */
+  /** @throws DomainError LEASE_EXIST, LEASE_TTL_TOO_LARGE */
   applyGrant(transaction: WriteTransaction, id: bigint, ttlSec: number): void;
   /** Deletes the attached keys in key order, in this transaction's revision, then the lease. @throws DomainError LEASE_NOT_FOUND */
   applyRevoke(transaction: WriteTransaction, id: bigint): void;

@@ -7,7 +7,7 @@
  * index, and the cluster version.
  */
 import type { Store, WriteTransaction } from '@quorate/mvcc';
-import type { ConfState } from '@quorate/raft';
+import { type ConfState, decodeConf, encodeConf } from '@quorate/raft';
 import type { MemberInfo } from '../member.ts';
 
 const MEMBERS = 'members';
@@ -126,32 +126,4 @@ export function encodeMember(member: MemberAttributes & { readonly isLearner: bo
 export function decodeMember(bytes: Uint8Array): MemberAttributes & { readonly isLearner: boolean } {
   const { name, peerUrls, clientUrls, isLearner } = JSON.parse(Buffer.from(bytes).toString('utf8'));
   return { name, peerUrls, clientUrls, isLearner };
-}
-
-type ConfIds = 'voters' | 'votersOutgoing' | 'learners' | 'learnersNext';
-
-function encodeConf(conf: ConfState): Uint8Array {
-  const hex = (ids: readonly bigint[]) => ids.map((id) => id.toString(16));
-  const plain: Record<ConfIds, string[]> & { autoLeave: boolean } = {
-    voters: hex(conf.voters),
-    votersOutgoing: hex(conf.votersOutgoing),
-    learners: hex(conf.learners),
-    learnersNext: hex(conf.learnersNext),
-    autoLeave: conf.autoLeave,
-  };
-  return Buffer.from(JSON.stringify(plain), 'utf8');
-}
-
-function decodeConf(bytes: Uint8Array): ConfState {
-  const plain: Record<ConfIds, string[]> & { autoLeave: boolean } = JSON.parse(
-    Buffer.from(bytes).toString('utf8'),
-  );
-  const ids = (hex: readonly string[]) => hex.map((id) => BigInt(`0x${id}`));
-  return {
-    voters: ids(plain.voters),
-    votersOutgoing: ids(plain.votersOutgoing),
-    learners: ids(plain.learners),
-    learnersNext: ids(plain.learnersNext),
-    autoLeave: plain.autoLeave,
-  };
 }
