@@ -21,11 +21,22 @@ export {
 } from './confchange/types.ts';
 // The node
 export { DEFAULTS, type RaftConfig } from './config.ts';
+// Words
+export {
+  describeConf,
+  describeEntries,
+  describeEntry,
+  describeMessage,
+  describeReady,
+  describeSnapshot,
+  describeStatus,
+} from './describe.ts';
 // Errors
 export { CodecError, ConfChangeError, InvariantError, ProtocolError } from './errors.ts';
 // Storage
 export { MemoryStorage } from './log/memory-storage.ts';
 export { type Message, MessageType, makeMessage } from './message.ts';
+export { describeReached } from './quorum/describe.ts';
 export { RawNode } from './raw-node.ts';
 export type { ReadState, Ready, SoftState } from './ready.ts';
 export type { ProposeDropReason, ProposeResult, ReadIndexResult, TransferResult } from './results.ts';
