@@ -115,3 +115,10 @@ export function fromStatus(status: number, details: string, cause?: unknown): Cl
 export function fromServiceError(error: ServiceError): ClientError {
   return fromStatus(error.code, error.details, error);
 }
+
+/** Whatever was thrown, as a `ClientError`: background work must end in one, never in an unhandled rejection. */
+export function asClientError(error: unknown): ClientError {
+  if (error instanceof ClientError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new ClientError('STATUS', text, { status: 'INTERNAL', cause: error });
+}

@@ -11,7 +11,7 @@ import {
   services,
 } from '@quorate/proto';
 import { toCount } from './bytes.ts';
-import { ClientError, fromServiceError, localError } from './errors.ts';
+import { asClientError, ClientError, fromServiceError, localError } from './errors.ts';
 import { defaults } from './options.ts';
 import { type Header, toHeader } from './response.ts';
 import type { BidiCall, Session } from './session.ts';
@@ -183,8 +183,8 @@ export class KeepAliveHub {
         if (this.leases.size === 0) stream.call.cancel();
         else this.attach(stream);
         break;
-      } catch (error) {
-        if (!(error instanceof ClientError)) throw error;
+      } catch (thrown) {
+        const error = asClientError(thrown);
         if (error.status !== 'UNAVAILABLE' && !this.session.renewToken(error)) this.failAll(error);
         await this.pause();
       }
@@ -201,8 +201,7 @@ export class KeepAliveHub {
         for (const lease of [...this.leases]) if (lease.id === response.ID) lease.onAnswer(response);
         this.run();
       } catch (error) {
-        if (!(error instanceof ClientError)) throw error;
-        this.broken(stream, error);
+        this.broken(stream, asClientError(error));
       }
     });
     stream.call.on('error', (error) => this.broken(stream, fromServiceError(error as never)));

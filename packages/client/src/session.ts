@@ -67,6 +67,7 @@ export class Session {
     const deadline = this.deadline(options);
     const endpoint = await this.connected(deadline, options.signal);
     const metadata = await this.metadata(options, true);
+    this.throwIfEnded(options.signal);
     const call = endpoint.channel.makeBidiStreamRequest(
       method.path,
       (message: Init<Q>) => toBuffer(method.request.encode(message)),
@@ -85,6 +86,7 @@ export class Session {
     const deadline = this.deadline(options);
     const endpoint = await this.connected(deadline, options.signal);
     const metadata = await this.metadata(options, true);
+    this.throwIfEnded(options.signal);
     const call = endpoint.channel.makeServerStreamRequest(
       method.path,
       (message: Init<Q>) => toBuffer(method.request.encode(message)),
@@ -114,6 +116,7 @@ export class Session {
     for (let attempt = 1; ; attempt++) {
       const endpoint = await this.connected(deadline, options.signal);
       const metadata = await this.metadata(options, withToken);
+      this.throwIfEnded(options.signal);
       try {
         return await this.once(endpoint, method, bytes, metadata, deadline, options.signal);
       } catch (error) {

@@ -17,7 +17,7 @@ import {
   type WatchResponse,
   watchCancelCodeOf,
 } from '@quorate/proto';
-import { ClientError, CompactedError, fromServiceError, localError } from './errors.ts';
+import { asClientError, ClientError, CompactedError, fromServiceError, localError } from './errors.ts';
 import { defaults } from './options.ts';
 import type { KeySelector } from './range.ts';
 import type { BidiCall, Session } from './session.ts';
@@ -92,8 +92,8 @@ export class WatchHub implements WatchCarrier {
         if (this.watches.size === 0) bidi.call.cancel();
         else this.attach(bidi);
         break;
-      } catch (error) {
-        if (!(error instanceof ClientError)) throw error;
+      } catch (thrown) {
+        const error = asClientError(thrown);
         if (!canHeal(error) && !this.session.renewToken(error)) this.failAll(error);
         await this.pause();
       }
@@ -115,8 +115,7 @@ export class WatchHub implements WatchCarrier {
       try {
         this.onMessage(stream, bidi.decode(bytes));
       } catch (error) {
-        if (!(error instanceof ClientError)) throw error;
-        this.broken(stream, error);
+        this.broken(stream, asClientError(error));
       }
     });
     bidi.call.on('error', (error) => this.broken(stream, fromServiceError(error as never)));
