@@ -17,5 +17,6 @@ export {
   startEtcd,
   startQuorate,
 } from './process/server-process.ts';
+export { type DiskFault, type DiskOperation, type DiskTally, SimDisk } from './sim/disk.ts';
 export { SimEnv, type SimLogLine } from './sim/env.ts';
 export { Random } from './sim/random.ts';

@@ -11,7 +11,7 @@
  */
 export interface DiskFile {
   readonly path: string;
-  /** Writes all of `data` at `offset` bytes, extending the file when needed. @throws DiskError also on a short write */
+  /** Writes all of `data` at `offset` bytes, extending the file when needed; `data` may be reused at once. @throws DiskError also when only a part could be written */
   write(data: Uint8Array, offset: number): void;
   /** Reads up to `length` bytes at `offset`; shorter only at the end of the file. */
   read(offset: number, length: number): Uint8Array;

@@ -1,5 +1,6 @@
 /** `@quorate/wal`: the public names, by topic. */
 
+export { DISK_CONTRACT, type DiskContractCase } from './disk.contract.ts';
 // Disk
 export { type Disk, DiskError, type DiskFile } from './disk.ts';
 // Errors
