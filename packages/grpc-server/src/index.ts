@@ -28,3 +28,4 @@ export {
   type ServerStats,
   type TransportEnv,
 } from './options.ts';
+export { createGrpcServer } from './server.ts';
