@@ -1,0 +1,89 @@
+/**
+ * The Watch service: one stream method, served from this member's applied state (sem-126).
+ *
+ * Next: `watch-stream.ts` is one call, `watch-request.ts` and `watch-response.ts` its bytes; the hub in
+ * `@quorate/mvcc` decides who gets what and when.
+ */
+import type { Handler, StreamCall, StreamListener } from '@quorate/grpc-server';
+import { WatchHub, type WatchStats } from '@quorate/mvcc';
+import type { Member } from '../member.ts';
+import { statusOfCode } from './error-map.ts';
+import { refuseByMetadata } from './guard.ts';
+import type { ResponseHeader } from './header.ts';
+import { LeaderLoss } from './leader-loss.ts';
+import { WatchCall, type WatchPermission } from './watch-stream.ts';
+
+export const WATCH_PATH = '/etcdserverpb.Watch/Watch';
+
+/** Shortest time between automatic progress reports, whatever is configured (sem-122). */
+const MIN_PROGRESS_INTERVAL_MS = 100;
+
+export interface WatchService {
+  readonly handlers: readonly (readonly [path: string, handler: Handler])[];
+  stats(): WatchStats;
+  /** Ends all open calls with "server stopped"; later calls are refused with it. */
+  close(): void;
+}
+
+export interface WatchServiceOptions {
+  /** Absent: everybody may watch everything. */
+  readonly permission?: WatchPermission;
+}
+
+/** What the service needs of a member. */
+export type WatchMember = Pick<
+  Member,
+  'env' | 'store' | 'limits' | 'leader' | 'onApplied' | 'onLeaderChange'
+>;
+
+const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
+
+export function createWatchService(
+  member: WatchMember,
+  header: ResponseHeader,
+  options: WatchServiceOptions = {},
+): WatchService {
+  const permission = options.permission ?? (() => null);
+  const hub = new WatchHub(member.store, member.env, {
+    progressIntervalMs: Math.max(MIN_PROGRESS_INTERVAL_MS, member.limits.watchProgressIntervalMs),
+  });
+  member.onApplied((batch) => hub.publish(batch));
+  const leaderLoss = new LeaderLoss(member);
+  const open = new Set<WatchCall>();
+  let closed = false;
+
+  function openCall(call: StreamCall): StreamListener {
+    const refusal = closed ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
+    if (refusal !== null) {
+      const { status, message } = statusOfCode(refusal);
+      call.end(status, message);
+      return IGNORE;
+    }
+    let release = (): void => {};
+    const watchCall = new WatchCall(call, {
+      member,
+      header,
+      hub,
+      permission,
+      onEnd: (ended) => {
+        open.delete(ended);
+        release();
+      },
+    });
+    if (call.cancelled) return IGNORE;
+    open.add(watchCall);
+    release = leaderLoss.watch(call, () => watchCall.end(statusOfCode('NO_LEADER')));
+    return watchCall;
+  }
+
+  return {
+    handlers: [[WATCH_PATH, { kind: 'stream', open: openCall }]],
+    stats: () => hub.stats(),
+    close() {
+      closed = true;
+      for (const call of [...open]) call.end(statusOfCode('SERVER_STOPPED'));
+      leaderLoss.close();
+      hub.close();
+    },
+  };
+}
