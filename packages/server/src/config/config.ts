@@ -1,0 +1,260 @@
+/**
+ * The configuration of a server: settings checked against each other and turned into what the parts take.
+ *
+ * Order of sources: a configuration file replaces all others; otherwise flag, then variable, then default. What would
+ * be unsafe to ignore is refused here with a sentence; what merely has no effect yet becomes a warning.
+ *
+ * Next: `serve.ts`, which runs what this describes.
+ */
+
+import type { LogLevel } from '../env.ts';
+import { isLogLevel, type LogFormat } from '../node/logger.ts';
+import { ConfigError } from './errors.ts';
+import { FEATURE_GATES } from './flags.ts';
+import type { Settings } from './settings.ts';
+import { checkBindUrl, type EndpointUrl, parseUrls } from './urls.ts';
+import { parseBool, ValueError } from './values.ts';
+
+export interface ServerConfig {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Null: inside the data folder. */
+  readonly walDir: string | null;
+  readonly listenClientUrls: readonly EndpointUrl[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly peerUrls: readonly string[];
+  readonly clusterToken: string;
+  /** The member must already have data: it does not begin a cluster. */
+  readonly mustExist: boolean;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly snapshotCount: number;
+  readonly snapshotCatchUpEntries: number;
+  /** 0: the default of 2 GiB, less than 0: none. */
+  readonly quotaBytes: number;
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly keepalive: {
+    readonly minTimeMs: number;
+    /** 0: never. */
+    readonly intervalMs: number;
+    /** 0: for ever. */
+    readonly timeoutMs: number;
+  };
+  readonly watchProgressIntervalMs: number;
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly outputs: readonly string[] };
+  /** To be logged once the log is open. */
+  readonly warnings: readonly string[];
+}
+
+const DEFAULT_SNAPSHOT_COUNT = 10_000;
+const SUGGESTED_MAX_QUOTA_BYTES = 8 * 1024 ** 3;
+const MAX_ELECTION_MS = 50_000;
+const MIN_WATCH_PROGRESS_MS = 100;
+/** A gRPC message cannot be longer, whatever is configured. */
+const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
+const MESSAGE_OVERHEAD_BYTES = 512 * 1024;
+
+/** @throws ConfigError */
+export function resolveConfig(settings: Settings): ServerConfig {
+  const warnings: string[] = [];
+  refuseUnsupported(settings, warnings);
+  checkFeatureGates(settings, warnings);
+  checkCompaction(settings);
+  if (settings.string('logger') !== 'zap') {
+    throw new ConfigError(`unknown logger option "${settings.string('logger')}"`);
+  }
+  const listenClientUrls = listeners(settings);
+  for (const url of settings.urls('listen-peer-urls')) bindable(url);
+  const name = settings.string('name');
+  const dataDir = settings.string('data-dir') || `${name}.etcd`;
+  if (!settings.isGiven('data-dir'))
+    warnings.push(`no data-dir provided, using default data-dir ./${dataDir}`);
+  return {
+    name,
+    dataDir,
+    walDir: settings.string('wal-dir') || null,
+    listenClientUrls,
+    advertiseClientUrls: texts(settings.urls('advertise-client-urls')),
+    peerUrls: ownPeerUrls(settings, name),
+    clusterToken: settings.string('initial-cluster-token'),
+    mustExist: settings.string('initial-cluster-state') === 'existing',
+    ...ticks(settings),
+    snapshotCount: settings.number('snapshot-count') || DEFAULT_SNAPSHOT_COUNT,
+    snapshotCatchUpEntries: settings.number('snapshot-catchup-entries'),
+    quotaBytes: quota(settings, warnings),
+    maxTxnOps: settings.number('max-txn-ops'),
+    maxRequestBytes: Math.min(
+      settings.number('max-request-bytes'),
+      MAX_MESSAGE_BYTES - MESSAGE_OVERHEAD_BYTES,
+    ),
+    maxConcurrentStreams: settings.number('max-concurrent-streams'),
+    keepalive: {
+      minTimeMs: Math.max(0, settings.number('grpc-keepalive-min-time')),
+      intervalMs: Math.max(0, settings.number('grpc-keepalive-interval')),
+      timeoutMs: Math.max(0, settings.number('grpc-keepalive-timeout')),
+    },
+    watchProgressIntervalMs: watchProgress(settings, warnings),
+    log: logOf(settings),
+    warnings,
+  };
+}
+
+function refuseUnsupported(settings: Settings, warnings: string[]): void {
+  for (const flag of settings.changed()) {
+    if (flag.support === 'refused') throw new ConfigError(`--${flag.name} is not supported yet`);
+    if (flag.support === 'later') warnings.push(`--${flag.name} has no effect yet`);
+  }
+}
+
+function checkFeatureGates(settings: Settings, warnings: string[]): void {
+  const text = settings.string('feature-gates');
+  if (text === '') return;
+  for (const item of text.split(',')) {
+    const [name = '', value] = item.split('=').map((part) => part.trim());
+    if (value === undefined) throw new ConfigError(`missing bool value for feature gate "${name}"`);
+    const gate = Object.hasOwn(FEATURE_GATES, name) ? FEATURE_GATES[name] : undefined;
+    if (gate === undefined) throw new ConfigError(`unrecognized feature gate: ${name}`);
+    const enabled = boolOf(value, `invalid value of feature gate ${name}`);
+    if (enabled !== gate.enabled && !gate.supported) warnings.push(`feature gate ${name} has no effect yet`);
+  }
+}
+
+function boolOf(text: string, complaint: string): boolean {
+  try {
+    return parseBool(text);
+  } catch (error) {
+    if (error instanceof ValueError) throw new ConfigError(`${complaint}: "${text}"`);
+    throw error;
+  }
+}
+
+function checkCompaction(settings: Settings): void {
+  const mode = settings.string('auto-compaction-mode');
+  if (mode !== 'periodic' && mode !== 'revision')
+    throw new ConfigError(`unknown auto-compaction-mode "${mode}"`);
+}
+
+function listeners(settings: Settings): readonly EndpointUrl[] {
+  const urls = settings.urls('listen-client-urls');
+  for (const url of urls) {
+    bindable(url);
+    if (url.scheme === 'https' || url.scheme === 'unixs') {
+      throw new ConfigError(`TLS is not supported yet: ${url.text} in --listen-client-urls`);
+    }
+  }
+  if (settings.isGiven('listen-client-urls') && !settings.isGiven('advertise-client-urls')) {
+    throw new ConfigError('--advertise-client-urls is required when --listen-client-urls is set explicitly');
+  }
+  if (urls.length === 0) throw new ConfigError('--listen-client-urls names no listener');
+  return urls;
+}
+
+function bindable(url: EndpointUrl): void {
+  try {
+    checkBindUrl(url);
+  } catch (error) {
+    if (error instanceof ValueError) throw new ConfigError(error.message);
+    throw error;
+  }
+}
+
+/**
+ * The one member of the initial cluster must be this one. When only the name or the own peer URLs were given, the
+ * initial cluster follows them.
+ */
+function ownPeerUrls(settings: Settings, name: string): readonly string[] {
+  const advertised = texts(settings.urls('initial-advertise-peer-urls'));
+  if (!settings.isGiven('initial-cluster')) return advertised;
+  const members = initialCluster(settings.string('initial-cluster'));
+  const own = members.get(name);
+  if (own === undefined) {
+    throw new ConfigError(`couldn't find local name "${name}" in the initial cluster configuration`);
+  }
+  if (members.size > 1) {
+    throw new ConfigError('--initial-cluster with more than one member is not supported yet');
+  }
+  if (settings.isGiven('initial-advertise-peer-urls') && sorted(own) !== sorted(advertised)) {
+    throw new ConfigError(
+      `--initial-cluster has ${name}=${own.join(',')} but --initial-advertise-peer-urls is ${advertised.join(',')}`,
+    );
+  }
+  return own;
+}
+
+function initialCluster(text: string): Map<string, string[]> {
+  const members = new Map<string, string[]>();
+  for (const item of text.split(',')) {
+    const equals = item.indexOf('=');
+    const name = (equals < 0 ? '' : item.slice(0, equals)).trim();
+    if (name === '') throw new ConfigError(`--initial-cluster: "${item}" is not NAME=URL`);
+    try {
+      const urls = texts(parseUrls(item.slice(equals + 1)));
+      if (urls.length === 0) throw new ValueError(`no URL for member ${name}`);
+      members.set(name, [...(members.get(name) ?? []), ...urls]);
+    } catch (error) {
+      if (error instanceof ValueError) throw new ConfigError(`--initial-cluster: ${error.message}`);
+      throw error;
+    }
+  }
+  return members;
+}
+
+function ticks(settings: Settings): { heartbeatMs: number; electionMs: number } {
+  const heartbeatMs = settings.number('heartbeat-interval');
+  const electionMs = settings.number('election-timeout');
+  if (heartbeatMs === 0) throw new ConfigError('--heartbeat-interval must be >0 (set to 0ms)');
+  if (electionMs === 0) throw new ConfigError('--election-timeout must be >0 (set to 0ms)');
+  if (5 * heartbeatMs > electionMs) {
+    throw new ConfigError(
+      `--election-timeout[${electionMs}ms] should be at least as 5 times as --heartbeat-interval[${heartbeatMs}ms]`,
+    );
+  }
+  if (electionMs > MAX_ELECTION_MS) {
+    throw new ConfigError(
+      `--election-timeout[${electionMs}ms] is too long, and should be set less than ${MAX_ELECTION_MS}ms`,
+    );
+  }
+  return { heartbeatMs, electionMs };
+}
+
+/** sem-174: what 0 and negative numbers mean is up to the member. */
+function quota(settings: Settings, warnings: string[]): number {
+  const bytes = settings.number('quota-backend-bytes');
+  if (bytes > SUGGESTED_MAX_QUOTA_BYTES) {
+    warnings.push(
+      `--quota-backend-bytes is above the suggested maximum of ${SUGGESTED_MAX_QUOTA_BYTES} bytes`,
+    );
+  }
+  return bytes;
+}
+
+function watchProgress(settings: Settings, warnings: string[]): number {
+  const intervalMs = settings.number('watch-progress-notify-interval');
+  if (intervalMs >= MIN_WATCH_PROGRESS_MS) return intervalMs;
+  warnings.push(`--watch-progress-notify-interval is raised to ${MIN_WATCH_PROGRESS_MS}ms`);
+  return MIN_WATCH_PROGRESS_MS;
+}
+
+function logOf(settings: Settings): ServerConfig['log'] {
+  const level = settings.string('log-level');
+  const format = settings.string('log-format');
+  const outputs = settings.strings('log-outputs');
+  if (!isLogLevel(level)) throw new ConfigError(`unrecognized level: "${level}"`);
+  if (format !== 'json' && format !== 'console') throw new ConfigError(`unknown log format "${format}"`);
+  if (outputs.includes('default') && outputs.length > 1) {
+    throw new ConfigError('multi logoutput for "default" is not supported yet');
+  }
+  if (outputs.includes('systemd/journal'))
+    throw new ConfigError('--log-outputs=systemd/journal is not supported yet');
+  return { level, format, outputs: outputs.length === 0 ? ['default'] : outputs };
+}
+
+function texts(urls: readonly EndpointUrl[]): readonly string[] {
+  return urls.map((url) => url.text);
+}
+
+function sorted(urls: readonly string[]): string {
+  return urls.toSorted().join(',');
+}

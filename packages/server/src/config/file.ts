@@ -1,0 +1,110 @@
+/**
+ * Settings from a configuration file, YAML or JSON.
+ *
+ * Keys are those of the flag table, nested where it says so, in any case of letters; unknown ones are ignored, as
+ * etcd does. Values have the types of the format: durations are whole nanoseconds, lists of URLs one text with
+ * commas, `log-outputs` a list. A file replaces every other source.
+ */
+import { readFileSync } from 'node:fs';
+import { ConfigError } from './errors.ts';
+import { FLAGS, type Flag } from './flags.ts';
+import { type FlagValue, parseValue } from './settings.ts';
+import { ValueError } from './values.ts';
+
+/** A configuration file is a page of text; what is much larger is something else. */
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/** @throws ConfigError */
+export async function readConfigFile(path: string): Promise<ReadonlyMap<string, FlagValue>> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`open ${path}: ${systemText(error)}`, { cause: error });
+  }
+  if (text.length > MAX_FILE_BYTES)
+    throw new ConfigError(`${path} is larger than a configuration file can be`);
+  return settingsOf(path, await parseDocument(path, text));
+}
+
+async function parseDocument(path: string, text: string): Promise<unknown> {
+  // Loaded only now: most members have no file, and starting quickly matters to all.
+  const yaml = await import('yaml');
+  try {
+    return yaml.parse(text, { maxAliasCount: 100 });
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** @param document what the file holds, as plain values */
+export function settingsOf(path: string, document: unknown): ReadonlyMap<string, FlagValue> {
+  const values = new Map<string, FlagValue>();
+  if (document === null || document === undefined) return values;
+  if (typeof document !== 'object' || Array.isArray(document)) {
+    throw new ConfigError(`${path} does not hold a map of settings`);
+  }
+  for (const flag of FLAGS) {
+    if (flag.filePath === null) continue;
+    const found = lookUp(document, flag.filePath);
+    if (found === undefined || found === null) continue;
+    try {
+      values.set(flag.name, fromDocument(flag, found));
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError(`${path}: setting ${flag.filePath.join('.')}: ${error.message}`);
+    }
+  }
+  return values;
+}
+
+function lookUp(document: object, path: readonly string[]): unknown {
+  let value: unknown = document;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    const entry: [string, unknown] | undefined =
+      Object.entries(value).find(([key]) => key === step) ??
+      Object.entries(value).find(([key]) => key.toLowerCase() === step);
+    value = entry?.[1];
+  }
+  return value;
+}
+
+const NANOSECONDS_PER_MS = 1e6;
+
+function fromDocument(flag: Flag, value: unknown): FlagValue {
+  switch (flag.kind) {
+    case 'bool':
+      if (typeof value !== 'boolean') throw new ValueError('must be true or false');
+      return value;
+    case 'int':
+    case 'uint':
+    case 'uint32':
+      if (typeof value !== 'number' || !Number.isInteger(value)) {
+        throw new ValueError('must be a whole number');
+      }
+      return parseValue(flag, BigInt(value).toString());
+    case 'duration':
+      if (typeof value !== 'number' || !Number.isInteger(value)) {
+        throw new ValueError('must be a whole number of nanoseconds');
+      }
+      return value / NANOSECONDS_PER_MS;
+    case 'strings':
+      if (Array.isArray(value) && value.every((item) => typeof item === 'string')) {
+        return parseValue(flag, value.join(','));
+      }
+      if (typeof value !== 'string') throw new ValueError('must be a list of texts');
+      return parseValue(flag, value);
+    default:
+      if (typeof value !== 'string') throw new ValueError('must be text');
+      return parseValue(flag, value);
+  }
+}
+
+function systemText(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') return 'no such file or directory';
+  if (code === 'EACCES') return 'permission denied';
+  if (code === 'EISDIR') return 'is a directory';
+  return code ?? String(error);
+}
