@@ -9,6 +9,15 @@ export {
   type WatchSession,
 } from './checkers/watch-record.ts';
 export {
+  EtcdModel,
+  type ModelKeyValue,
+  type ModelOperation,
+  type ModelOutcome,
+  type ModelRange,
+  type ModelResult,
+  type ModelTxn,
+} from './model/etcd-model.ts';
+export {
   findProgram,
   freePorts,
   processUsage,
@@ -19,4 +28,11 @@ export {
 } from './process/server-process.ts';
 export { type DiskFault, type DiskOperation, type DiskTally, SimDisk } from './sim/disk.ts';
 export { SimEnv, type SimLogLine } from './sim/env.ts';
+export {
+  type LinkQuality,
+  type NetworkPort,
+  type NetworkTally,
+  PERFECT_LINK,
+  SimNetwork,
+} from './sim/network.ts';
 export { Random } from './sim/random.ts';

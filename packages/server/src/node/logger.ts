@@ -27,7 +27,7 @@ export function isLogLevel(text: string): text is LogLevel {
 /** @throws system errors for files that cannot be opened */
 export function createLogger(options: LoggerOptions): Logger {
   const lowest = RANK[options.level];
-  const descriptors = [...new Set(options.outputs.map(openOutput))];
+  const descriptors = [...new Set([...new Set(options.outputs)].map(openOutput))];
   const format = options.format === 'json' ? formatJson : formatConsole;
   return {
     log(level, message, fields) {

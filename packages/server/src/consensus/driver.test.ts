@@ -1,0 +1,259 @@
+/**
+ * The driver over real raft and a real log on a simulated disk, in virtual time; the state machine is a list.
+ */
+import { type ConfState, type Entry, type HardState, NONE, RawNode } from '@quorate/raft';
+import { Random, SimDisk, SimEnv, SimNetwork } from '@quorate/testing';
+import { type Disk, type DiskFile, openWalInline } from '@quorate/wal';
+import { describe, expect, test } from 'vitest';
+import type { Env } from '../env.ts';
+import type { Network } from '../network.ts';
+import { NO_PEERS } from '../network.ts';
+import { Driver } from './driver.ts';
+import { Proposals } from './proposals.ts';
+import { Reads } from './reads.ts';
+import { WalStorage } from './wal-storage.ts';
+
+const TICK_MS = 100;
+
+function confOf(ids: readonly bigint[]): ConfState {
+  return { voters: ids, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+}
+
+function start(options: {
+  env: SimEnv;
+  disk: Disk;
+  id?: bigint;
+  ids?: readonly bigint[];
+  network?: Network;
+}) {
+  const { env, disk, id = 1n, ids = [1n], network = NO_PEERS } = options;
+  const { wal, recovered } = openWalInline({
+    directory: `/${id}`,
+    metadata: new Uint8Array(0),
+    disk,
+    schedule: (flush) => env.afterPoll(flush),
+  });
+  const hardState: HardState = recovered.hardState ?? { term: 0, vote: NONE, commit: 0 };
+  const conf = confOf(ids);
+  const node = new RawNode({
+    id,
+    storage: new WalStorage(wal, { hardState, conf }),
+    conf,
+    random: (bound) => env.randomInt(bound),
+  });
+  const applied: string[] = [];
+  const failures: Error[] = [];
+  const proposals = new Proposals(Number(id));
+  const reads = new Reads();
+  const driver = new Driver(
+    { node, wal, network, env: env as unknown as Env, proposals, reads, failpoint: () => {} },
+    { tickMs: TICK_MS, committedIndex: hardState.commit },
+    {
+      onCommitted: (entries: readonly Entry[]) => {
+        for (const entry of entries)
+          if (entry.data.length > 0) applied.push(Buffer.from(entry.data).toString());
+        driver.applied(entries.at(-1)!.index);
+      },
+      onSoftState: () => {},
+      onTick: () => {},
+      onFatal: (error) => failures.push(error),
+    },
+  );
+  const propose = (text: string) => {
+    const sequence = proposals.nextSequence();
+    proposals.add(sequence, Buffer.from(text), 0, Number.POSITIVE_INFINITY, () => {});
+    driver.propose(sequence);
+  };
+  const readResults: (string | null)[] = [];
+  const read = () => {
+    reads.add(env.monotonicMs(), Number.POSITIVE_INFINITY, (error) =>
+      readResults.push(error?.message ?? null),
+    );
+    driver.readsWait();
+  };
+  driver.start();
+  return { driver, node, wal, applied, failures, propose, read, readResults };
+}
+
+describe('a cluster of one', () => {
+  test('campaigns at once: it leads before the first tick', () => {
+    const env = new SimEnv(1);
+    const { driver } = start({ env, disk: new SimDisk(new Random(1)) });
+    env.settle();
+    expect([driver.role, driver.leader]).toEqual(['leader', 1n]);
+  });
+
+  test('everything proposed in one turn is one append and one sync', () => {
+    const env = new SimEnv(1);
+    const { disk, syncs } = counting(new SimDisk(new Random(1)));
+    const member = start({ env, disk });
+    env.settle();
+    const before = syncs();
+    const texts = Array.from({ length: 64 }, (_, i) => `p${i}`);
+    for (const text of texts) member.propose(text);
+    env.settle();
+    expect(member.applied).toEqual(texts);
+    expect(syncs() - before).toBe(1);
+  });
+
+  test('what is proposed during an append forms the next batch, in order', () => {
+    const env = new SimEnv(1);
+    const member = start({ env, disk: new SimDisk(new Random(1)) });
+    env.settle();
+    member.propose('a');
+    env.turn(); // raft has it, the log has not written it
+    member.propose('b');
+    member.propose('c');
+    expect(member.applied).toEqual([]);
+    env.settle();
+    expect(member.applied).toEqual(['a', 'b', 'c']);
+  });
+
+  test('case-16 a failed sync ends the member, and nothing of the batch is applied', () => {
+    const env = new SimEnv(1);
+    const disk = new SimDisk(new Random(1));
+    const member = start({ env, disk });
+    env.settle();
+    disk.inject({ operation: 'sync' });
+    member.propose('lost');
+    env.settle();
+    member.propose('after');
+    env.advance(1000);
+    expect(member.applied).toEqual([]);
+    expect(member.failures).toHaveLength(1);
+    expect(member.failures[0]!.message).toMatch(/./);
+  });
+
+  test('a crash at any moment keeps what was applied', () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const env = new SimEnv(turns);
+      const disk = new SimDisk(new Random(turns));
+      const first = start({ env, disk });
+      env.settle();
+      const proposed = ['a', 'b', 'c', 'd', 'e'];
+      for (const text of proposed) {
+        first.propose(text);
+        for (let i = 0; i < turns; i++) env.turn();
+      }
+      const acknowledged = [...first.applied];
+      first.driver.end();
+      disk.crash();
+      const restarted = new SimEnv(turns + 100);
+      const second = start({ env: restarted, disk });
+      restarted.settle();
+      const reopened = second.applied;
+      expect(proposed.slice(0, reopened.length)).toEqual(reopened);
+      expect(reopened.slice(0, acknowledged.length)).toEqual(acknowledged);
+    }
+  });
+
+  test('sem-034 reads are confirmed without a log entry', () => {
+    const env = new SimEnv(1);
+    const member = start({ env, disk: new SimDisk(new Random(1)) });
+    env.settle();
+    const lastIndex = member.wal.lastIndex();
+    member.read();
+    member.read();
+    env.settle();
+    expect(member.readResults).toEqual([null, null]);
+    expect(member.wal.lastIndex()).toBe(lastIndex);
+  });
+});
+
+describe('a cluster of three', () => {
+  function cluster(seed: number) {
+    const env = new SimEnv(seed);
+    const network = new SimNetwork(env, new Random(seed, 'network'));
+    const ids = [1n, 2n, 3n];
+    const members = ids.map((id) =>
+      start({ env, disk: new SimDisk(new Random(seed, `disk ${id}`)), id, ids, network: network.port(id) }),
+    );
+    return { env, network, members, leader: () => members.find(({ driver }) => driver.role === 'leader')! };
+  }
+
+  test('elects a leader, and every member applies the same entries', () => {
+    const { env, members, leader } = cluster(7);
+    env.advance(5000);
+    for (let i = 0; i < 20; i++) leader().propose(`p${i}`);
+    members.find((member) => member !== leader())!.propose('from a follower');
+    env.advance(2000);
+    for (const { applied, failures } of members) {
+      expect(failures).toEqual([]);
+      expect(applied.toSorted()).toEqual(members[0]!.applied.toSorted());
+      expect(applied).toHaveLength(21);
+    }
+  });
+
+  test('case-27 a leader cut off confirms no read and applies nothing; the others go on', () => {
+    const { env, network, members, leader } = cluster(8);
+    env.advance(5000);
+    const old = leader();
+    const oldId = BigInt(members.indexOf(old) + 1);
+    network.partition(
+      [oldId],
+      [1n, 2n, 3n].filter((id) => id !== oldId),
+    );
+    old.propose('lost');
+    old.read();
+    env.advance(10_000);
+    expect(old.applied).toEqual([]);
+    expect(old.readResults.filter((result) => result === null)).toEqual([]);
+    const fresh = members.find((member) => member !== old && member.driver.role === 'leader')!;
+    fresh.propose('kept');
+    fresh.read();
+    env.advance(2000);
+    expect(fresh.applied).toEqual(['kept']);
+    expect(fresh.readResults).toEqual([null]);
+    network.heal();
+    env.advance(5000);
+    expect(old.applied).toEqual(['kept']);
+  });
+
+  test('case-30 case-31 losses, repetitions and reordering delay entries and change none', () => {
+    const { env, network, members, leader } = cluster(9);
+    env.advance(5000);
+    network.quality = { delayMs: 5, jitterMs: 120, loss: 0.15, repeat: 0.2 };
+    for (let i = 0; i < 30; i++) {
+      leader()?.propose(`p${i}`);
+      env.advance(50);
+    }
+    network.quality = { delayMs: 1, jitterMs: 0, loss: 0, repeat: 0 };
+    env.advance(20_000);
+    const first = members[0]!.applied;
+    expect(network.tally.lost).toBeGreaterThan(0);
+    expect(network.tally.repeated).toBeGreaterThan(0);
+    expect(first.length).toBeGreaterThan(10);
+    for (const { applied, failures } of members) {
+      expect(failures).toEqual([]);
+      expect(applied).toEqual(first);
+    }
+  });
+});
+
+/** A disk that counts the syncs of its files. */
+function counting(disk: Disk): { disk: Disk; syncs: () => number } {
+  let syncs = 0;
+  const countSyncs = (file: DiskFile): DiskFile =>
+    replacing(file, {
+      sync: () => {
+        syncs++;
+        file.sync();
+      },
+    });
+  return {
+    disk: replacing(disk, {
+      open: (path: string, mode: 'create' | 'write' | 'read') => countSyncs(disk.open(path, mode)),
+    }),
+    syncs: () => syncs,
+  };
+}
+
+/** The same object with some methods exchanged; the others still run on the original. */
+function replacing<T extends object>(original: T, methods: Partial<T>): T {
+  return new Proxy(original, {
+    get(target, name) {
+      const value = Reflect.get(methods, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
