@@ -192,10 +192,11 @@ export class Driver {
     this.#turning = true;
     try {
       const { node, reads, env } = this.#parts;
-      this.#maybeCampaign();
       this.#submitProposals();
       reads.ask(env.monotonicMs(), (context) => node.readIndex(context).accepted);
-      while (!this.#ended && node.hasReady()) this.#perform(node.ready());
+      do {
+        while (!this.#ended && node.hasReady()) this.#perform(node.ready());
+      } while (this.#maybeCampaign());
     } catch (error) {
       this.#fail(error as Error);
     } finally {
@@ -203,15 +204,19 @@ export class Driver {
     }
   }
 
-  /** A cluster of one has nobody to wait for: it campaigns once everything that was committed is applied again. */
-  #maybeCampaign(): void {
-    if (!this.#mayCampaign || this.#appliedIndex < this.#options.committedIndex) return;
+  /**
+   * A cluster of one has nobody to wait for: it campaigns once everything that was committed is applied again.
+   * @returns whether it does so now
+   */
+  #maybeCampaign(): boolean {
+    if (this.#ended || !this.#mayCampaign || this.#appliedIndex < this.#options.committedIndex) return false;
     const { node } = this.#parts;
     const { conf, id } = node.status();
-    if (conf.voters.length === 0) return;
+    if (conf.voters.length === 0) return false;
     this.#mayCampaign = false;
     const alone = conf.voters.length === 1 && conf.voters[0] === id && conf.votersOutgoing.length === 0;
     if (alone) node.campaign();
+    return alone;
   }
 
   #submitProposals(): void {
