@@ -30,7 +30,7 @@ export type WatchRequest =
 
 const NONE: WatchRequest = { kind: 'none' };
 const PROGRESS: WatchRequest = { kind: 'progress' };
-const EMPTY = new Uint8Array(0);
+const EMPTY: Uint8Array = new Uint8Array(0);
 const NOPUT = 0;
 const NODELETE = 1;
 
