@@ -4,7 +4,7 @@
  * The hook is injected: on the caller's thread as a function, in the writer thread as a module. It costs one call of an
  * empty function otherwise. What a hook throws ends the log the way a failed write does.
  */
-export type Failpoint = (name: string) => void;
+export type Failpoint = (name: WalFailpointName) => void;
 
 export const WAL_FAILPOINTS = [
   /** A group is encoded; nothing of it is on disk. */

@@ -183,7 +183,9 @@ export class WriteAheadLog implements Wal {
       throw new RangeError('entries and snapshot markers must be synced');
     }
     if (!mustSync && batch.hardState !== null) this.#checkDeferrable(batch.hardState);
-    const restart = marker ? this.#appended.term(marker.index) !== marker.term : false;
+    // A marker below the log is about entries that were released, and so were in it.
+    const isAhead = marker ? marker.index >= this.#appended.firstIndex - 1 : false;
+    const restart = isAhead && this.#appended.term(marker!.index) !== marker!.term;
     if (entries.length === 0) return restart;
     return this.#checkEntries(entries, restart ? marker! : null) && restart;
   }

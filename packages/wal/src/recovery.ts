@@ -45,6 +45,8 @@ export interface LogContents {
   readonly snapshot: SnapshotMeta | null;
   /** An unfinished last write that is still on disk. */
   readonly torn: WalRepair | null;
+  /** The last whole frame, in the newest segment. */
+  readonly lastFrame: { readonly offset: number; readonly bytes: number };
 }
 
 /** Segment numbers in `directory`, ascending. @throws WalCorruptionError when files stand in for each other */
@@ -89,6 +91,7 @@ class LogReading {
   readonly #index = new LogIndex();
   #next: { sequence: number; chain: number } | null = null;
   #offset = 0;
+  #lastFrame = { offset: 0, bytes: 0 };
   #metadata: Buffer = Buffer.alloc(0);
   #hardState: HardState | null = null;
   #snapshot: SnapshotMeta | null = null;
@@ -127,6 +130,7 @@ class LogReading {
       hardState: this.#hardState,
       snapshot: this.#snapshot,
       torn: this.#torn,
+      lastFrame: this.#lastFrame,
       writer: {
         segments: this.#numbers,
         offset: this.#offset,
@@ -146,6 +150,7 @@ class LogReading {
     else this.#takeLogFrame(path, number, frame);
     this.#next = { sequence: frame.header.sequence + 1, chain: frame.header.chain };
     this.#offset = frame.offset + frame.bytes;
+    this.#lastFrame = { offset: frame.offset, bytes: frame.bytes };
   }
 
   #takeSegmentHeader(path: string, number: number, frame: ScannedFrame): void {
@@ -285,8 +290,11 @@ function refusal(
 }
 
 /**
- * Makes what was read durable (a killed process may have left it in the page cache alone), clears an unfinished last write, and
- * gives the file its full length back.
+ * Makes what was read durable, clears an unfinished last write, and gives the file its full length back.
+ *
+ * What was read may be in the page cache alone: the process was killed before its sync, or the sync failed. After
+ * a failed sync the kernel takes the pages for clean, and a sync now would succeed without writing them; so the last frame, the
+ * only one that can be concerned, is written again first. Writing the same bytes in place is safe at any moment.
  */
 export function repairTail(
   disk: Disk,
@@ -297,6 +305,8 @@ export function repairTail(
   const path = joinPath(options.directory, segmentName(newest));
   const file = disk.open(path, 'write');
   try {
+    const { offset: lastOffset, bytes: lastBytes } = contents.lastFrame;
+    file.write(file.read(lastOffset, lastBytes), lastOffset);
     if (contents.torn !== null) {
       options.failpoint('walBeforeRepair');
       const { offset, bytes } = contents.torn;
@@ -311,4 +321,6 @@ export function repairTail(
   } finally {
     file.close();
   }
+  // The newest segment's name may be as young as its last frame.
+  if (!options.noSync) disk.syncDirectory(options.directory);
 }

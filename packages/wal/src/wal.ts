@@ -60,7 +60,7 @@ export interface WalBatch {
   readonly hardState: HardState | null;
   /**
    * The state machine durably has an image at this place, written before the entries of the batch. Entries after it stay when
-   * the log holds the entry at `index` with the same term; otherwise the log starts anew after it.
+   * the log holds, or has released, the entry at `index` with the same term; otherwise the log starts anew after it.
    */
   readonly snapshotMarker?: SnapshotMeta | null;
   /**
