@@ -6,8 +6,10 @@ export {
   type BackendTransaction,
   type BackendWriter,
 } from './backend/backend.ts';
+export { type MemoryBackend, memoryBackend } from './backend/memory.ts';
 export { MVCC_FAILPOINTS, type MvccFailpoint } from './failpoints.ts';
 export { DEFAULT_LIMITS, mapSizeFor, type StoreLimits, type StoreOptions } from './options.ts';
+export { MvccStore, openStore } from './store.ts';
 export {
   CompactedError,
   type EventBatch,

@@ -50,7 +50,6 @@ export interface BackendTransaction {
 export interface BackendWriter {
   /** Runs `work` as one transaction. When it returns, the transaction is *durable*. @throws BackendError, and nothing of it is kept */
   write(work: (transaction: BackendTransaction) => void): void;
-  stats(): BackendStats;
   close(): void;
 }
 

@@ -1,0 +1,333 @@
+/**
+ * LMDB as the ordered byte store.
+ *
+ * Files in the store's folder: `store-000001.mdb` and its lock file. Each defragmentation makes the next number: the copy is
+ * written as `store-000002.tmp`, synced, renamed, the folder synced; only then is the old one removed. At start the highest number
+ * wins and everything else is removed.
+ *
+ * Settings that are promises: no `useWritemap` (a full disk would raise SIGBUS), no overlapping sync (a returned commit is durable), the map
+ * reserved up front. LMDB truncated behind its back raises SIGBUS on a read, so sizes are checked before it is opened.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { TABLE_NAMES } from '../tables.ts';
+import {
+  type Backend,
+  type BackendCopy,
+  BackendError,
+  type BackendReader,
+  type BackendStats,
+  type BackendTransaction,
+  type BackendWriter,
+  type TableName,
+} from './backend.ts';
+import { checkLmdbFile } from './lmdb-file.ts';
+
+export interface LmdbOptions {
+  readonly directory: string;
+  readonly mapSizeBytes: number;
+}
+
+export function lmdbBackend(options: LmdbOptions): Backend {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  return new LmdbBackend(options, tidy(options.directory));
+}
+
+const fileName = (generation: number): string => `store-${String(generation).padStart(6, '0')}`;
+
+/** Removes what a crash left behind. @returns the generation to open */
+function tidy(directory: string): number {
+  let newest = 1;
+  const names = readdirSync(directory).filter((name) => /^store-\d{6}\./.test(name));
+  for (const name of names) if (name.endsWith('.mdb')) newest = Math.max(newest, Number(name.slice(6, 12)));
+  for (const name of names) if (!name.startsWith(`${fileName(newest)}.mdb`)) rmSync(join(directory, name));
+  return newest;
+}
+
+type Tables = Record<TableName, Database<Uint8Array, Uint8Array>>;
+
+interface Opened {
+  readonly root: RootDatabase<Uint8Array, Uint8Array>;
+  readonly tables: Tables;
+}
+
+function openFile(path: string, mapSizeBytes: number): Opened {
+  try {
+    if (existsSync(path)) checkLmdbFile(path);
+    const root = open<Uint8Array, Uint8Array>({
+      path,
+      noSubdir: true,
+      mapSize: mapSizeBytes,
+      maxDbs: TABLE_NAMES.length + 1,
+      overlappingSync: false,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+    } as Parameters<typeof open>[0]) as RootDatabase<Uint8Array, Uint8Array>;
+    const tables: Tables = {};
+    for (const name of TABLE_NAMES) {
+      tables[name] = root.openDB<Uint8Array, Uint8Array>({ name, keyEncoding: 'binary', encoding: 'binary' });
+    }
+    return { root, tables };
+  } catch (error) {
+    throw backendError(error);
+  }
+}
+
+class LmdbBackend implements Backend {
+  readonly #options: LmdbOptions;
+  readonly #generation: number;
+
+  constructor(options: LmdbOptions, generation: number) {
+    this.#options = options;
+    this.#generation = generation;
+  }
+
+  get #path(): string {
+    return join(this.#options.directory, `${fileName(this.#generation)}.mdb`);
+  }
+
+  openReader(): BackendReader {
+    return new LmdbReader(openFile(this.#path, this.#options.mapSizeBytes));
+  }
+
+  openWriter(): BackendWriter {
+    return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes));
+  }
+
+  copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void {
+    const next = this.#generation + 1;
+    const path = join(this.#options.directory, `${fileName(next)}.tmp`);
+    removeFiles(path);
+    const { root } = openFile(this.#path, this.#options.mapSizeBytes);
+    // lmdb-js copies in a thread of libuv's pool, from a read transaction of its own.
+    (root as unknown as { backup(path: string, compact: boolean): Promise<void> }).backup(path, true).then(
+      () => {
+        void root.close();
+        done(null, new LmdbCopy(this.#options, path, this.#path, next));
+      },
+      (error: unknown) => {
+        void root.close();
+        removeFiles(path);
+        done(backendError(error), null);
+      },
+    );
+  }
+}
+
+class LmdbCopy implements BackendCopy {
+  readonly #options: LmdbOptions;
+  readonly #path: string;
+  readonly #oldPath: string;
+  readonly #generation: number;
+
+  constructor(options: LmdbOptions, path: string, oldPath: string, generation: number) {
+    this.#options = options;
+    this.#path = path;
+    this.#oldPath = oldPath;
+    this.#generation = generation;
+  }
+
+  openWriter(): BackendWriter {
+    return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes));
+  }
+
+  adopt(visit: (place: 'beforeRename' | 'beforeDirectorySync' | 'afterDirectorySync') => void): Backend {
+    try {
+      syncPath(this.#path);
+      visit('beforeRename');
+      renameSync(this.#path, join(this.#options.directory, `${fileName(this.#generation)}.mdb`));
+      visit('beforeDirectorySync');
+      syncPath(this.#options.directory);
+      visit('afterDirectorySync');
+      removeFiles(this.#path);
+      // Readers that have the old file open keep it until they close it.
+      removeFiles(this.#oldPath);
+    } catch (error) {
+      throw backendError(error);
+    }
+    return new LmdbBackend(this.#options, this.#generation);
+  }
+
+  discard(): void {
+    removeFiles(this.#path);
+  }
+}
+
+function removeFiles(path: string): void {
+  rmSync(path, { force: true });
+  rmSync(`${path}-lock`, { force: true });
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+class LmdbReader implements BackendReader {
+  readonly #opened: Opened;
+
+  constructor(opened: Opened) {
+    this.#opened = opened;
+  }
+
+  get(table: TableName, key: Uint8Array): Uint8Array | undefined {
+    return getFrom(this.#opened.tables[table]!, key);
+  }
+
+  scan: BackendReader['scan'] = (table, range, visit) => scanOf(this.#opened.tables[table]!, range, visit);
+
+  count(table: TableName, range: { low: Uint8Array; high: Uint8Array | null }): number {
+    if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return 0;
+    return this.#opened.tables[table]!.getKeysCount(bounds(range) as object);
+  }
+
+  refresh(): void {
+    (this.#opened.root as unknown as { resetReadTxn(): void }).resetReadTxn();
+  }
+
+  stats(): BackendStats {
+    return statsOf(this.#opened);
+  }
+
+  close(): void {
+    void this.#opened.root.close();
+  }
+}
+
+class LmdbWriter implements BackendWriter {
+  readonly #opened: Opened;
+
+  constructor(opened: Opened) {
+    this.#opened = opened;
+  }
+
+  write(work: (transaction: BackendTransaction) => void): void {
+    const { root, tables } = this.#opened;
+    const transaction: BackendTransaction = {
+      get: (table, key) => getFrom(tables[table]!, key),
+      scan: (table, range, visit) => scanOf(tables[table]!, range, visit),
+      put: (table, key, value) => {
+        tables[table]!.putSync(key, value);
+      },
+      append: (table, key, value) => {
+        // Refused appends are not thrown by lmdb-js.
+        if (!(tables[table]! as unknown as AppendDatabase).putSync(key, value, { append: true })) {
+          throw new BackendError('KEYEXIST', `append to ${table}: the key is not above the last one`);
+        }
+      },
+      remove: (table, key) => tables[table]!.removeSync(key),
+    };
+    try {
+      root.transactionSync(() => {
+        work(transaction);
+      });
+    } catch (error) {
+      throw backendError(error);
+    }
+  }
+
+  close(): void {
+    void this.#opened.root.close();
+  }
+}
+
+/** Its types say `void`. */
+interface AppendDatabase {
+  putSync(key: Uint8Array, value: Uint8Array, options: { append: true }): boolean;
+}
+
+interface FastDatabase {
+  getBinaryFast(key: Uint8Array): (Uint8Array & { isGlobal?: boolean }) | undefined;
+  lastSize: number;
+}
+
+function getFrom(database: Database<Uint8Array, Uint8Array>, key: Uint8Array): Uint8Array | undefined {
+  if (key.length === 0) return undefined;
+  const fast = database as unknown as FastDatabase;
+  const bytes = fast.getBinaryFast(key);
+  if (bytes === undefined) return undefined;
+  // The buffer that every get reuses has a `length` of its own making: take exactly what was read.
+  return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, fast.lastSize);
+}
+
+function bounds(range: { low: Uint8Array; high: Uint8Array | null }): {
+  start: Uint8Array | undefined;
+  end: Uint8Array | undefined;
+} {
+  return { start: range.low.length === 0 ? undefined : range.low, end: range.high ?? undefined } as {
+    start: Uint8Array | undefined;
+    end: Uint8Array | undefined;
+  };
+}
+
+function scanOf(
+  database: Database<Uint8Array, Uint8Array>,
+  range: { low: Uint8Array; high: Uint8Array | null; reverse?: boolean },
+  visit: (key: Uint8Array, value: Uint8Array) => boolean,
+): void {
+  if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return;
+  const { start, end } = bounds(range);
+  const options =
+    range.reverse === true
+      ? { reverse: true, start: end, end: start, exclusiveStart: true, inclusiveEnd: true }
+      : { start, end };
+  for (const { key, value } of database.getRange(options as Parameters<typeof database.getRange>[0])) {
+    if (!visit(key, value)) return;
+  }
+}
+
+interface NativeStat {
+  pageSize: number;
+  treeBranchPageCount: number;
+  treeLeafPageCount: number;
+  overflowPages: number;
+  root?: NativeStat;
+  free?: NativeStat;
+  lastPageNumber?: number;
+}
+
+const META_PAGES = 2;
+
+/** Sizes from the trees' own page counts: constant time, whatever the size. */
+function statsOf({ root, tables }: Opened): BackendStats {
+  const pages = (stat: NativeStat): number =>
+    stat.treeBranchPageCount + stat.treeLeafPageCount + stat.overflowPages;
+  const whole = root.getStats() as unknown as NativeStat;
+  let used = META_PAGES + pages(whole.root!) + pages(whole.free!);
+  for (const name of TABLE_NAMES) used += pages(tables[name]!.getStats() as unknown as NativeStat);
+  return {
+    fileBytes: (whole.lastPageNumber! + 1) * whole.pageSize,
+    usedBytes: used * whole.pageSize,
+  };
+}
+
+/** LMDB speaks in numbers and sentences; here is the one place that turns them into codes. */
+function backendError(error: unknown): BackendError {
+  if (error instanceof BackendError) return error;
+  if (!(error instanceof Error)) return new BackendError('UNKNOWN', String(error), { cause: error });
+  const coded = error as Error & { code?: string | number };
+  const text = error.message;
+  let code = typeof coded.code === 'string' ? coded.code : 'UNKNOWN';
+  if (/No space left/i.test(text)) code = 'ENOSPC';
+  else if (/Input\/output error/i.test(text)) code = 'EIO';
+  else if (/Read-only file system/i.test(text)) code = 'EROFS';
+  else {
+    const named = /MDB_([A-Z_]+)/.exec(text);
+    if (named !== null) code = named[1]!;
+  }
+  return new BackendError(code, text, { cause: error });
+}

@@ -1,0 +1,380 @@
+/**
+ * When what goes to disk, and what may be forgotten then.
+ *
+ *   begin/commit ──> active segment, meta ──seal──> log job ──durable──> refresh reader, drop sealed, WAL may go
+ *                └─> active heads ──seal──> (records durable first) ──> heads job, heads job, ... last ──> refresh, drop sealed heads
+ *   compact ──────> (state durable, heads at or above C) ──> remove job, remove job, ... finished
+ *
+ * Two watermarks: records often, in append order; heads rarely, in large sorted batches cut into parts, between which other jobs get their turn. Heads
+ * are never ahead of the records they point to. Nothing in memory is dropped before the reader has moved to a snapshot that holds it:
+ * otherwise an acknowledged write would be missing from reads for a while.
+ */
+import type { BackendReader } from './backend/backend.ts';
+import { BlockIndex } from './blocks.ts';
+import { successor } from './bytes.ts';
+import type { MvccFailpoint } from './failpoints.ts';
+import { MAX_HEAD_ENTRY_BYTES, writeHeadEntry } from './head-entry.ts';
+import type { MetaLayers } from './meta-layer.ts';
+import type { StoreLimits } from './options.ts';
+import type { ReadView } from './read/view.ts';
+import { REVISION_KEY_BYTES, writeRevisionKey } from './revision.ts';
+import { type AppliedState, FORMAT, type HeadsState, type RemovalState, readRemoval } from './state.ts';
+import { StoreBusyError } from './types.ts';
+import { FrameWriter, type WriterJob, type WriterResult } from './writer/jobs.ts';
+import type { WriterPort } from './writer/port.ts';
+import { HEAD_HAS_PREVIOUS, HEAD_TOMBSTONE, MOVE_FAILED } from './writer/store-writer.ts';
+
+export interface FlushOptions {
+  readonly view: ReadView;
+  readonly meta: MetaLayers;
+  readonly port: WriterPort;
+  readonly limits: StoreLimits;
+  readonly monotonicMs: () => number;
+  readonly failpoint: (name: MvccFailpoint) => void;
+  readonly fatal: (error: Error) => void;
+  /** Opens a reader on the file that is current now. */
+  readonly reopen: () => BackendReader;
+  readonly applied: AppliedState;
+  readonly heads: HeadsState;
+  readonly removal: RemovalState;
+}
+
+type Done = (error: Error | null) => void;
+
+interface SealedHeads {
+  /** Records up to here are in the layer, and must be durable before it. */
+  readonly watermark: number;
+  /** Key to go on from; null: not begun. */
+  next: Uint8Array | null;
+  inFlight: boolean;
+}
+
+export class Flusher {
+  readonly #o: FlushOptions;
+  #appliedIndex: number;
+  #appliedTerm: number;
+  #durable: AppliedState;
+  #sealedState: AppliedState | null = null;
+  #oldestMs = 0;
+  #dirty = false;
+  #sealedHeads: SealedHeads | null = null;
+  #headWatermark: number;
+  #lagRecords = 0;
+  #removalFinished: number;
+  #removing = false;
+  #flushAll = false;
+  #defragmenting: Done[] = [];
+  #defragmentRunning = false;
+  readonly #waitingFlush: { index: number; done: Done }[] = [];
+  readonly #waitingRemoval: { revision: number; done: Done }[] = [];
+  readonly #waitHeads: (() => void)[] = [];
+  #failed: Error | null = null;
+  #closing = false;
+
+  constructor(options: FlushOptions) {
+    this.#o = options;
+    this.#appliedIndex = options.applied.index;
+    this.#appliedTerm = options.applied.term;
+    this.#durable = options.applied;
+    this.#headWatermark = options.heads.watermark;
+    this.#removalFinished = options.removal.finished;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  get appliedTerm(): number {
+    return this.#appliedTerm;
+  }
+
+  get durableIndex(): number {
+    return this.#durable.index;
+  }
+
+  /** Memory whose contents will take room in the file. */
+  get unflushedBytes(): number {
+    const { records } = this.#o.view;
+    return records.active.bytes + (records.sealed?.bytes ?? 0) + this.#o.meta.bytes;
+  }
+
+  get removalFinished(): number {
+    return this.#removalFinished;
+  }
+
+  /** Records that a restart found in `log` above the head watermark. */
+  noteLag(records: number): void {
+    this.#lagRecords += records;
+  }
+
+  /** Before an entry is applied. @throws StoreBusyError */
+  admit(): void {
+    if (this.#failed !== null) throw this.#failed;
+    const { view, limits, meta } = this.#o;
+    const full = view.records.active.bytes + meta.bytes >= limits.memtableBytes;
+    if (full && this.#sealedState !== null) throw new StoreBusyError('both memtables are full');
+    const headsFull = view.heads.active.dirtyCount >= 2 * limits.headEntries;
+    if (headsFull && this.#sealedHeads !== null) throw new StoreBusyError('both layers of heads are full');
+  }
+
+  /** An entry was applied and is visible. */
+  applied(index: number, term: number, records: number): void {
+    this.#appliedIndex = index;
+    this.#appliedTerm = term;
+    this.#lagRecords += records;
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.#oldestMs = this.#o.monotonicMs();
+    }
+    this.#o.failpoint('mvccAfterCommit');
+    this.advance();
+  }
+
+  /** Starts whatever is due. */
+  advance(): void {
+    if (this.#failed !== null || this.#closing) return;
+    this.#advanceHeads();
+    this.#advanceLog();
+    this.#advanceRemoval();
+    if (this.#defragmenting.length > 0 && !this.#defragmentRunning) this.#startDefragment();
+  }
+
+  #advanceLog(): void {
+    if (this.#sealedState !== null || !this.#dirty) return;
+    const { view, meta, limits } = this.#o;
+    const due =
+      this.#waitingFlush.length > 0 ||
+      view.records.active.bytes + meta.bytes >= limits.flushBytes ||
+      (this.#sealedHeads !== null && this.#sealedHeads.watermark > view.records.flushedMain) ||
+      this.#durable.compactRevision < view.compactRevision ||
+      this.#o.monotonicMs() - this.#oldestMs >= limits.flushAfterMs;
+    if (due) this.#sealLog();
+  }
+
+  #sealLog(): void {
+    const { view, meta, failpoint } = this.#o;
+    const state: AppliedState = {
+      format: FORMAT,
+      index: this.#appliedIndex,
+      term: this.#appliedTerm,
+      revision: view.revision,
+      compactRevision: view.compactRevision,
+    };
+    const segment = view.records.seal();
+    const records = new FrameWriter(segment.bytes + segment.count * REVISION_KEY_BYTES + 64);
+    for (let i = 0; i < segment.count; i++) {
+      const { target, offset } = records.reserve(REVISION_KEY_BYTES);
+      writeRevisionKey(target, offset, segment.main(i), segment.sub(i));
+      const { bytes, start, end } = segment.frame(i);
+      records.frame(bytes, start, end);
+    }
+    const changes = meta.seal();
+    this.#sealedState = state;
+    this.#dirty = false;
+    failpoint('mvccAfterSeal');
+    this.#submit({ kind: 'log', records: records.finish(), meta: changes, state }, () => {
+      view.reader.refresh();
+      failpoint('mvccBeforeDropSealed');
+      view.records.flushedMain = state.revision;
+      view.records.dropSealed(this.#o.limits.ringBytes);
+      meta.dropSealed();
+      this.#durable = state;
+      this.#sealedState = null;
+      this.#answerFlushes();
+      this.advance();
+    });
+  }
+
+  #answerFlushes(): void {
+    const ready = this.#waitingFlush.filter(({ index }) => index <= this.#durable.index);
+    for (const waiting of ready) this.#waitingFlush.splice(this.#waitingFlush.indexOf(waiting), 1);
+    for (const { done } of ready) done(null);
+  }
+
+  #advanceHeads(): void {
+    const { view, limits } = this.#o;
+    if (this.#sealedHeads === null) {
+      const due =
+        view.heads.active.dirtyCount >= limits.headEntries ||
+        this.#lagRecords >= limits.headLagRecords ||
+        (this.#lagRecords > 0 && (this.#flushAll || this.#headWatermark < this.#removalTarget()));
+      if (!due) return;
+      view.heads.seal();
+      this.#sealedHeads = { watermark: view.revision, next: null, inFlight: false };
+      this.#lagRecords = 0;
+    }
+    const sealed = this.#sealedHeads;
+    if (!sealed.inFlight && view.records.flushedMain >= sealed.watermark) this.#submitHeadPart(sealed);
+  }
+
+  #submitHeadPart(sealed: SealedHeads): void {
+    const { view, limits } = this.#o;
+    const layer = view.heads.sealed!;
+    const entries = new FrameWriter(limits.headPartEntries * 96);
+    const encoded = new Uint8Array(MAX_HEAD_ENTRY_BYTES);
+    let count = 0;
+    let lastKey: Uint8Array | null = null;
+    let more = false;
+    layer.scan(sealed.next ?? new Uint8Array(0), (entry) => {
+      if (!layer.dirty(entry)) return true;
+      const head = layer.head(entry);
+      if (head === null) return true;
+      if (count === limits.headPartEntries) {
+        more = true;
+        return false;
+      }
+      count++;
+      lastKey = layer.key(entry);
+      entries.byte((head.tombstone ? HEAD_TOMBSTONE : 0) | (head.depth > 0 ? HEAD_HAS_PREVIOUS : 0));
+      entries.frame(lastKey, 0, lastKey.length);
+      entries.frame(encoded, 0, writeHeadEntry(encoded, 0, head));
+      return true;
+    });
+    const progress = lastKey === null ? new Uint8Array(1) : successor(lastKey);
+    sealed.next = progress;
+    sealed.inFlight = true;
+    const { watermark } = sealed;
+    this.#submit({ kind: 'heads', entries: entries.finish(), progress, watermark, last: !more }, (result) => {
+      sealed.inFlight = false;
+      if (result.kind === 'heads') {
+        view.reader.refresh();
+        view.blocks = BlockIndex.unpack(result.blocks);
+        view.longKeys = result.longKeys;
+        view.heads.dropSealed();
+        this.#headWatermark = watermark;
+        this.#sealedHeads = null;
+      }
+      this.advance();
+    });
+  }
+
+  #removalTarget(): number {
+    const target = this.#durable.compactRevision;
+    return target > this.#removalFinished ? target : -1;
+  }
+
+  #advanceRemoval(): void {
+    const target = this.#removalTarget();
+    const headsCover =
+      this.#headWatermark >= target || (this.#sealedHeads === null && this.#lagRecords === 0);
+    if (this.#removing || target === -1 || !headsCover) return;
+    this.#removing = true;
+    this.#submit({ kind: 'remove', target, maxRecords: this.#o.limits.removeSliceRecords }, (result) => {
+      this.#removing = false;
+      if (result.kind === 'removed' && result.finished) this.#removalDone(target);
+      this.advance();
+    });
+  }
+
+  #removalDone(target: number): void {
+    this.#o.view.reader.refresh();
+    this.#removalFinished = target;
+    const ready = this.#waitingRemoval.filter(({ revision }) => revision <= target);
+    for (const waiting of ready) this.#waitingRemoval.splice(this.#waitingRemoval.indexOf(waiting), 1);
+    for (const { done } of ready) done(null);
+  }
+
+  whenCompacted(revision: number, done: Done): void {
+    if (this.#failed !== null) done(this.#failed);
+    else if (revision <= this.#removalFinished) done(null);
+    else {
+      this.#waitingRemoval.push({ revision, done });
+      this.advance();
+    }
+  }
+
+  flush(done: Done): void {
+    if (this.#failed !== null) done(this.#failed);
+    else if (this.#durable.index >= this.#appliedIndex) done(null);
+    else {
+      this.#waitingFlush.push({ index: this.#appliedIndex, done });
+      this.advance();
+    }
+  }
+
+  defragment(done: Done): void {
+    if (this.#failed !== null) done(this.#failed);
+    else {
+      this.#defragmenting.push(done);
+      this.advance();
+    }
+  }
+
+  #startDefragment(): void {
+    this.#defragmentRunning = true;
+    const waiting = this.#defragmenting.splice(0);
+    const end = (error: Error | null): void => {
+      this.#defragmentRunning = false;
+      for (const done of waiting) done(error);
+      this.advance();
+    };
+    this.#o.port.submit({ kind: 'defragment' }, (error) => {
+      if (this.#failed !== null) return;
+      // The old file is whole and in use as long as the writer did not move.
+      if (error !== null && (error as { code?: string }).code !== MOVE_FAILED) end(error);
+      else if (error !== null) this.fail(error);
+      else {
+        this.#moveReader();
+        end(null);
+      }
+    });
+  }
+
+  #moveReader(): void {
+    const { view, meta } = this.#o;
+    const old = view.reader;
+    const reader = this.#o.reopen();
+    view.useReader(reader);
+    meta.useReader(reader);
+    old.close();
+    // The new file may remember less of the removal than the old one did.
+    this.#removalFinished = readRemoval(reader).finished;
+  }
+
+  /** No new background work; what is under way is waited for by `close` in the writer's queue. */
+  close(done: Done): void {
+    this.flush((error) => {
+      this.#closing = true;
+      if (error !== null) done(error);
+      else this.#o.port.submit({ kind: 'close' }, (failure) => done(failure));
+    });
+  }
+
+  /** Writes heads too, so that a restart has nothing to walk. */
+  flushHeads(done: Done): void {
+    this.#flushAll = true;
+    this.flush((error) => {
+      const wait = (): void => {
+        if (this.#failed !== null || error !== null) done(error ?? this.#failed);
+        else if (this.#sealedHeads === null && this.#lagRecords === 0) {
+          this.#flushAll = false;
+          done(null);
+        } else this.#waitHeads.push(wait);
+      };
+      this.advance();
+      wait();
+    });
+  }
+
+  #submit(job: WriterJob, done: (result: WriterResult) => void): void {
+    this.#o.port.submit(job, (error, result) => {
+      if (this.#failed !== null) return;
+      if (error !== null) this.fail(error);
+      else {
+        done(result!);
+        for (const again of this.#waitHeads.splice(0)) again();
+      }
+    });
+  }
+
+  /** Nothing is retried: after a failed commit or sync the state of the file is unknown. */
+  fail(error: Error): void {
+    if (this.#failed !== null) return;
+    this.#failed = error;
+    this.#o.fatal(error);
+    for (const { done } of this.#waitingFlush.splice(0)) done(error);
+    for (const { done } of this.#waitingRemoval.splice(0)) done(error);
+    for (const done of this.#defragmenting.splice(0)) done(error);
+    for (const again of this.#waitHeads.splice(0)) again();
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Keys by number, in a few large chunks, and the hash index over them.
+ *
+ * Finding a key is one probe most of the time. Somebody may send keys made to collide: after `MAX_PROBES` the index gives up and
+ * answers "unknown", and the caller looks in the sorted list instead, so the cost stays logarithmic.
+ */
+import { compareBytes } from '../bytes.ts';
+
+const CHUNK_BYTES = 64 << 10;
+const MAX_PROBES = 24;
+const NONE = 0;
+export const UNKNOWN = -2;
+
+export class KeyArena {
+  #chunks: Uint8Array[] = [];
+  #chunk: Uint8Array = new Uint8Array(0);
+  #used = 0;
+  #count = 0;
+  #bytes = 0;
+  #chunkOf = new Uint32Array(256);
+  #start = new Uint32Array(256);
+  #length = new Uint32Array(256);
+  #hash = new Uint32Array(256);
+  /** Entry + 1 per slot; always at most half full. */
+  #slots = new Int32Array(1024);
+  /** Some key found no slot within the probe limit. */
+  #overflowed = false;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @returns the key's number, -1 when it is not here, `UNKNOWN` when only the sorted list can tell */
+  find(key: Uint8Array): number {
+    const hash = hashKey(key);
+    const mask = this.#slots.length - 1;
+    for (let probe = 0, slot = hash & mask; probe < MAX_PROBES; probe++, slot = (slot + 1) & mask) {
+      const entry = this.#slots[slot]! - 1;
+      if (entry < 0) return -1;
+      if (this.#hash[entry] === hash && this.compare(entry, key) === 0) return entry;
+    }
+    return this.#overflowed ? UNKNOWN : -1;
+  }
+
+  /** Copies `key`, which is not here yet. @returns its number */
+  add(key: Uint8Array): number {
+    if (this.#chunk.length - this.#used < key.length) {
+      this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, key.length));
+      this.#chunks.push(this.#chunk);
+      this.#used = 0;
+    }
+    if (this.#count === this.#start.length) this.#growEntries();
+    const entry = this.#count++;
+    this.#chunkOf[entry] = this.#chunks.length - 1;
+    this.#start[entry] = this.#used;
+    this.#length[entry] = key.length;
+    this.#hash[entry] = hashKey(key);
+    this.#chunk.set(key, this.#used);
+    this.#used += key.length;
+    this.#bytes += key.length;
+    if (this.#count * 2 > this.#slots.length) this.#rehash();
+    else this.#place(entry);
+    return entry;
+  }
+
+  /** A view of the key: it never changes. */
+  key(entry: number): Uint8Array {
+    const start = this.#start[entry]!;
+    return this.#chunks[this.#chunkOf[entry]!]!.subarray(start, start + this.#length[entry]!);
+  }
+
+  /** Below 0 when the entry's key is less than `key`. */
+  compare(entry: number, key: Uint8Array): number {
+    const chunk = this.#chunks[this.#chunkOf[entry]!]!;
+    const start = this.#start[entry]!;
+    const length = this.#length[entry]!;
+    const shorter = Math.min(length, key.length);
+    if (shorter > 256) return compareBytes(this.key(entry), key);
+    for (let i = 0; i < shorter; i++) {
+      const difference = chunk[start + i]! - key[i]!;
+      if (difference !== 0) return difference;
+    }
+    return length - key.length;
+  }
+
+  #place(entry: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = this.#hash[entry]! & mask;
+    for (let probe = 0; probe < MAX_PROBES; probe++, slot = (slot + 1) & mask) {
+      if (this.#slots[slot] === NONE) {
+        this.#slots[slot] = entry + 1;
+        return;
+      }
+    }
+    this.#overflowed = true;
+  }
+
+  #rehash(): void {
+    this.#slots = new Int32Array(this.#slots.length * 2);
+    this.#overflowed = false;
+    for (let entry = 0; entry < this.#count; entry++) this.#place(entry);
+  }
+
+  #growEntries(): void {
+    const capacity = this.#start.length * 2;
+    this.#chunkOf = grown(this.#chunkOf, capacity);
+    this.#start = grown(this.#start, capacity);
+    this.#length = grown(this.#length, capacity);
+    this.#hash = grown(this.#hash, capacity);
+  }
+}
+
+function grown(from: Uint32Array<ArrayBuffer>, capacity: number): Uint32Array<ArrayBuffer> {
+  const to = new Uint32Array(capacity);
+  to.set(from);
+  return to;
+}
+
+/** FNV-1a with a final mix; long keys are sampled at both ends. */
+function hashKey(key: Uint8Array): number {
+  const length = key.length;
+  let hash = Math.imul(length, 0x9e3779b1) | 0;
+  const first = length > 192 ? 96 : length;
+  for (let i = 0; i < first; i++) hash = Math.imul(hash ^ key[i]!, 0x01000193);
+  for (let i = Math.max(first, length - 96); i < length; i++) hash = Math.imul(hash ^ key[i]!, 0x01000193);
+  hash ^= hash >>> 15;
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash ^= hash >>> 13;
+  return hash >>> 0;
+}

@@ -1,0 +1,193 @@
+/**
+ * HashKV: a CRC-32C over the history up to a revision, equal on every member with the same history, and equal to etcd's.
+ *
+ *   "key", then for each record in order: 8 bytes main, "_", 8 bytes sub, ["t" for a tombstone], KeyValue
+ *
+ * Which records: all with C < main <= revision. Of those at or below the compact revision C only what a compaction keeps *and* what is still the
+ * newest at the hashed revision: etcd computes its set of kept records there, not at C. A tombstone at C is left out (etcd 3.5.16+ keeps the record but
+ * leaves it out of the hash; earlier ones removed it). When no key is alive at the hashed revision etcd's kept set is empty, and then, by a quirk that is
+ * part of the contract, the second condition falls away.
+ *
+ * None of this looks at what removal did so far. A record at or below C is superseded when some later record up to the hashed revision points to it as its previous one;
+ * before the finished compaction no superseded record is left, so a walk over [finished, revision] finds all pointers.
+ */
+import { crc32c } from '@node-rs/crc32';
+import { emptyRecordHeader, readRecordHeader } from '../log-record.ts';
+import { CompactedError } from '../types.ts';
+import type { ReadView } from './view.ts';
+
+const SEED = crc32c(Buffer.from('key'));
+const BUFFER_BYTES = 64 << 10;
+const TWO_32 = 2 ** 32;
+
+export interface HashResult {
+  readonly hash: number;
+  readonly hashRevision: number;
+  readonly compactRevision: number;
+}
+
+export class HashRead {
+  readonly #view: ReadView;
+  readonly #revision: number;
+  readonly #header = emptyRecordHeader();
+  readonly #finished: () => number;
+  #compactRevision = 0;
+  #superseded = new RevisionSet();
+  #stage: 'pointers' | 'alive' | 'hash' = 'pointers';
+  #anyAlive = false;
+  #atMain = 0;
+  #atSub = 0;
+  #aliveFrom: Uint8Array | null = new Uint8Array(0);
+  #crc = SEED;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #used = 0;
+
+  /**
+   * @param finished compact revision whose physical removal is complete
+   * @throws CompactedError, FutureRevisionError
+   */
+  constructor(view: ReadView, revision: number, finished: () => number) {
+    this.#view = view;
+    this.#revision = revision <= 0 ? view.revision : revision;
+    this.#finished = finished;
+    view.checkReadable(this.#revision);
+    this.#begin();
+  }
+
+  /** A compaction changes which records count: begin anew. */
+  #begin(): void {
+    this.#compactRevision = this.#view.compactRevision;
+    this.#superseded = new RevisionSet();
+    this.#stage = 'pointers';
+    this.#anyAlive = false;
+    this.#aliveFrom = new Uint8Array(0);
+    this.#atMain = Math.max(0, this.#finished());
+    this.#atSub = 0;
+    this.#crc = SEED;
+    this.#used = 0;
+  }
+
+  /** @returns null when there is more to do @throws CompactedError */
+  step(clockMs: () => number, deadlineMs: number): HashResult | null {
+    if (this.#compactRevision !== this.#view.compactRevision) {
+      if (this.#revision < this.#view.compactRevision)
+        throw new CompactedError('a compaction passed the hash');
+      this.#begin();
+    }
+    const outOfTime = (): boolean => clockMs() >= deadlineMs;
+    if (this.#compactRevision < 0) this.#stage = 'hash';
+    if (this.#stage === 'pointers') {
+      if (!this.#walk(outOfTime, (main) => this.#notePrevious(main))) return null;
+      this.#stage = 'alive';
+    }
+    if (this.#stage === 'alive') {
+      if (!this.#findAlive(outOfTime)) return null;
+      this.#stage = 'hash';
+      this.#atMain = this.#atSub = 0;
+    }
+    const walked = this.#walk(outOfTime, (main, sub, bytes, end) => {
+      if (main > this.#compactRevision || this.#kept(main, sub)) this.#add(main, sub, bytes, end);
+    });
+    if (!walked) return null;
+    this.#flush();
+    return { hash: this.#crc >>> 0, hashRevision: this.#revision, compactRevision: this.#compactRevision };
+  }
+
+  /** Visits records from where the last slice ended. @returns whether the end was reached */
+  #walk(
+    outOfTime: () => boolean,
+    visit: (main: number, sub: number, bytes: Uint8Array, end: number) => void,
+  ): boolean {
+    let looked = 0;
+    let ended = true;
+    this.#view.records.walk(this.#atMain, this.#atSub, this.#revision, (main, sub, frame) => {
+      if (++looked % 64 === 0 && outOfTime()) {
+        this.#atMain = main;
+        this.#atSub = sub;
+        ended = false;
+        return false;
+      }
+      readRecordHeader(frame.bytes, frame.start, this.#header);
+      visit(main, sub, frame.bytes, frame.end);
+      return true;
+    });
+    return ended;
+  }
+
+  #notePrevious(main: number): void {
+    const { previousMain, previousSub } = this.#header;
+    if (previousMain !== 0 && previousMain <= this.#compactRevision) {
+      this.#superseded.add(previousMain, previousSub, main > this.#compactRevision);
+    }
+  }
+
+  #kept(main: number, sub: number): boolean {
+    if (this.#header.tombstone) return false;
+    const superseded = this.#superseded.get(main, sub);
+    if (superseded === undefined) return true;
+    // Superseded after C only: kept by the compaction, and by the quirk hashed when nothing is alive.
+    return superseded && !this.#anyAlive;
+  }
+
+  /** Whether any key is alive at the hashed revision. */
+  #findAlive(outOfTime: () => boolean): boolean {
+    const past = this.#revision !== this.#view.revision;
+    while (this.#aliveFrom !== null) {
+      const { items, next } = this.#view.heads.scan(this.#aliveFrom, null, past, 64);
+      this.#anyAlive = items.some(({ head }) => this.#view.versionAt(head, this.#revision) !== null);
+      this.#aliveFrom = this.#anyAlive ? null : next;
+      if (this.#aliveFrom !== null && outOfTime()) return false;
+    }
+    return true;
+  }
+
+  #add(main: number, sub: number, bytes: Uint8Array, end: number): void {
+    const start = this.#header.keyValueStart;
+    if (BUFFER_BYTES - this.#used < 18 + end - start) {
+      this.#flush();
+      if (18 + end - start > BUFFER_BYTES) {
+        this.#addRevision(main, sub);
+        this.#flush();
+        this.#crc = crc32c(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start), this.#crc);
+        return;
+      }
+    }
+    this.#addRevision(main, sub);
+    this.#buffer.set(bytes.subarray(start, end), this.#used);
+    this.#used += end - start;
+  }
+
+  #addRevision(main: number, sub: number): void {
+    let at = this.#buffer.writeUInt32BE(Math.floor(main / TWO_32), this.#used);
+    at = this.#buffer.writeUInt32BE(main % TWO_32, at);
+    at = this.#buffer.writeUInt8(0x5f, at);
+    at = this.#buffer.writeUInt32BE(0, at);
+    at = this.#buffer.writeUInt32BE(sub, at);
+    if (this.#header.tombstone) at = this.#buffer.writeUInt8(0x74, at);
+    this.#used = at;
+  }
+
+  #flush(): void {
+    if (this.#used === 0) return;
+    this.#crc = crc32c(this.#buffer.subarray(0, this.#used), this.#crc);
+    this.#used = 0;
+  }
+}
+
+/** Revisions with a flag, in many small maps: one large map would stall when it grows. */
+class RevisionSet {
+  readonly #maps: Map<number | string, boolean>[] = [];
+
+  add(main: number, sub: number, later: boolean): void {
+    this.#maps[main & 63] ??= new Map();
+    this.#maps[main & 63]!.set(revisionName(main, sub), later);
+  }
+
+  get(main: number, sub: number): boolean | undefined {
+    return this.#maps[main & 63]?.get(revisionName(main, sub));
+  }
+}
+
+function revisionName(main: number, sub: number): number | string {
+  return main < 2 ** 40 && sub < 2 ** 12 ? main * 2 ** 12 + sub : `${main}.${sub}`;
+}

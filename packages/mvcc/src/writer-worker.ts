@@ -1,0 +1,38 @@
+/** The writer thread's entry: LMDB's only writer, fed by `writer/port.ts`. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { BackendError } from './backend/backend.ts';
+import { lmdbBackend } from './backend/lmdb.ts';
+import type { MvccFailpoint } from './failpoints.ts';
+import { ANSWER_NONE, ANSWER_THROW, type FromWorker, type ToWorker, type WriterData } from './writer/port.ts';
+import { StoreWriter } from './writer/store-writer.ts';
+
+const { directory, mapSizeBytes, blockKeys, failpoints } = workerData as WriterData;
+const port = parentPort!;
+
+/** Asks the main thread, which knows what a name does, and waits for it. */
+function visit(name: MvccFailpoint): void {
+  if (failpoints === null) return;
+  const { answer } = failpoints;
+  Atomics.store(answer, 0, ANSWER_NONE);
+  port.postMessage({ failpoint: name } satisfies FromWorker);
+  Atomics.wait(answer, 0, ANSWER_NONE);
+  if (Atomics.load(answer, 0) === ANSWER_THROW) throw new BackendError('FAILPOINT', `failpoint ${name}`);
+}
+
+const writer = new StoreWriter({
+  backend: lmdbBackend({ directory, mapSizeBytes }),
+  blockKeys,
+  failpoint: visit,
+});
+
+port.on('message', ({ id, job }: ToWorker) => {
+  writer.run(job, (error, result) => {
+    if (error !== null) {
+      const code = error instanceof BackendError ? error.code : 'UNKNOWN';
+      port.postMessage({ id, error: { code, message: error.message } } satisfies FromWorker);
+    } else if (result!.kind === 'heads') {
+      port.postMessage({ id, result: result! } satisfies FromWorker, [result!.blocks.buffer as ArrayBuffer]);
+    } else port.postMessage({ id, result: result! } satisfies FromWorker);
+    if (job.kind === 'close') port.close();
+  });
+});

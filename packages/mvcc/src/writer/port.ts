@@ -1,0 +1,126 @@
+/**
+ * The main thread's side of the writer: jobs go in, answers come back in order.
+ *
+ * Two of them: a worker thread (`threaded`), and the same work in this thread, one job per turn (`inline`), for tests and the
+ * simulator.
+ */
+import { Worker } from 'node:worker_threads';
+import { BackendError } from '../backend/backend.ts';
+import type { MvccFailpoint } from '../failpoints.ts';
+import type { WriterJob, WriterResult } from './jobs.ts';
+import { StoreWriter, type StoreWriterOptions } from './store-writer.ts';
+
+export interface WriterPort {
+  submit(job: WriterJob, done: (error: Error | null, result: WriterResult | null) => void): void;
+  /** Ends the thread at once. */
+  terminate(): Promise<void>;
+}
+
+export function inlineWriter(
+  options: StoreWriterOptions,
+  afterPoll: (callback: () => void) => void,
+): WriterPort {
+  const writer = new StoreWriter(options);
+  const queue: (() => void)[] = [];
+  let scheduled = false;
+  const schedule = (): void => {
+    if (scheduled || queue.length === 0) return;
+    scheduled = true;
+    afterPoll(runOne);
+  };
+  const runOne = (): void => {
+    scheduled = false;
+    queue.shift()!();
+    schedule();
+  };
+  return {
+    submit: (job, done) => {
+      queue.push(() => writer.run(job, done));
+      schedule();
+    },
+    terminate: () => Promise.resolve(),
+  };
+}
+
+/** What the worker is started with. */
+export interface WriterData {
+  readonly directory: string;
+  readonly mapSizeBytes: number;
+  readonly blockKeys: number;
+  /** Whether somebody wants to hear of failpoints: then the worker asks and waits. */
+  readonly failpoints: { readonly answer: Int32Array } | null;
+}
+
+export type ToWorker = { readonly id: number; readonly job: WriterJob };
+export type FromWorker =
+  | { readonly id: number; readonly result: WriterResult }
+  | { readonly id: number; readonly error: { readonly code: string; readonly message: string } }
+  | { readonly failpoint: MvccFailpoint };
+
+/** Values of the answer to a failpoint. */
+export const ANSWER_NONE = 0;
+export const ANSWER_GO_ON = 1;
+export const ANSWER_THROW = 2;
+
+export function threadedWriter(
+  data: Omit<WriterData, 'failpoints'>,
+  failpoint: ((name: MvccFailpoint) => void) | undefined,
+  onFatal: (error: Error) => void,
+): WriterPort {
+  const answer = failpoint === undefined ? null : new Int32Array(new SharedArrayBuffer(4));
+  const workerData: WriterData = { ...data, failpoints: answer === null ? null : { answer } };
+  // Built, this module lies in a chunk beside the entry.
+  const file = import.meta.url.endsWith('.ts') ? '../writer-worker.ts' : './writer-worker.js';
+  const worker = new Worker(new URL(file, import.meta.url), { workerData });
+  const waiting = new Map<number, (error: Error | null, result: WriterResult | null) => void>();
+  let lastId = 0;
+  let ended = false;
+  const fail = (error: Error): void => {
+    if (ended) return;
+    ended = true;
+    const callbacks = [...waiting.values()];
+    waiting.clear();
+    onFatal(error);
+    for (const done of callbacks) done(error, null);
+  };
+  worker.on('message', (message: FromWorker) => {
+    if ('failpoint' in message) {
+      let value = ANSWER_GO_ON;
+      try {
+        failpoint!(message.failpoint);
+      } catch {
+        value = ANSWER_THROW;
+      }
+      Atomics.store(answer!, 0, value);
+      Atomics.notify(answer!, 0);
+      return;
+    }
+    const done = waiting.get(message.id)!;
+    waiting.delete(message.id);
+    if ('error' in message) done(new BackendError(message.error.code, message.error.message), null);
+    else done(null, message.result);
+  });
+  worker.on('error', (error) => fail(error as Error));
+  worker.on('exit', (code) => fail(new Error(`the writer thread ended with code ${code}`)));
+  return {
+    submit: (job, done) => {
+      const id = ++lastId;
+      if (ended) {
+        done(new Error('the writer thread has ended'), null);
+        return;
+      }
+      waiting.set(id, done);
+      worker.postMessage({ id, job } satisfies ToWorker, buffersOf(job));
+    },
+    terminate: async () => {
+      ended = true;
+      await worker.terminate();
+    },
+  };
+}
+
+function buffersOf(job: WriterJob): ArrayBuffer[] {
+  if (job.kind === 'log') return [job.records.buffer as ArrayBuffer];
+  if (job.kind === 'heads') return [job.entries.buffer as ArrayBuffer];
+  return [];
+}

@@ -1,0 +1,268 @@
+/**
+ * The writer: every change of the database happens here, in one thread, one transaction per job.
+ *
+ * The applied index lies in the same transaction as the data it speaks of (`log`). Heads are derived data: a flush of them
+ * comes in parts, in key order, and a restart after some of its parts derives the rest again from `log`, so each part looks at what
+ * is really there instead of trusting what the main thread thought was there.
+ */
+import {
+  type Backend,
+  type BackendCopy,
+  BackendError,
+  type BackendTransaction,
+  type BackendWriter,
+} from '../backend/backend.ts';
+import { BlockChanges, BlockIndex } from '../blocks.ts';
+import { EMPTY } from '../bytes.ts';
+import type { MvccFailpoint } from '../failpoints.ts';
+import { readHeadEntry } from '../head-entry.ts';
+import { isLongKey } from '../key-codec.ts';
+import { removeSlice } from '../removal.ts';
+import { REVISION_KEY_BYTES } from '../revision.ts';
+import {
+  clearProgress,
+  readHeads,
+  readProgress,
+  readRemoval,
+  readSequence,
+  writeApplied,
+  writeHeads,
+  writeProgress,
+  writeRemoval,
+  writeSequence,
+} from '../state.ts';
+import { GRAVES, HEAD, LOG, leaseKeysTable, metaTable } from '../tables.ts';
+import { FrameReader, type WriterJob, type WriterResult } from './jobs.ts';
+
+export interface StoreWriterOptions {
+  readonly backend: Backend;
+  readonly blockKeys: number;
+  readonly failpoint: (name: MvccFailpoint) => void;
+}
+
+/** Entry flags in a batch of heads. */
+export const HEAD_TOMBSTONE = 1;
+export const HEAD_HAS_PREVIOUS = 2;
+
+/** Code of a failed defragmentation after which the writer has no file to go on with. */
+export const MOVE_FAILED = 'MOVE_FAILED';
+
+type Done = (error: Error | null, result: WriterResult | null) => void;
+type WriteJob = Extract<WriterJob, { kind: 'log' | 'heads' | 'remove' }>;
+
+export class StoreWriter {
+  readonly #options: StoreWriterOptions;
+  #backend: Backend;
+  #writer: BackendWriter;
+  #blocks: BlockIndex | null = null;
+  /** Jobs done while a copy is made: the copy is as old as its beginning and gets them afterwards. Null: no copy. */
+  #journal: { sequence: number; job: WriteJob }[] | null = null;
+  #journalBytes = 0;
+  /** Number of the last job done, kept in the database. */
+  #sequence = 0;
+  #waiting: { job: WriterJob; done: Done }[] = [];
+
+  constructor(options: StoreWriterOptions) {
+    this.#options = options;
+    this.#backend = options.backend;
+    this.#writer = options.backend.openWriter();
+    const reader = options.backend.openReader();
+    this.#sequence = readSequence(reader);
+    const interrupted = readProgress(reader) !== undefined;
+    reader.close();
+    if (interrupted) this.#noteInterrupted();
+  }
+
+  /** The progress mark of a flush that a crash cut off must not be taken for one of the next flush. */
+  #noteInterrupted(): void {
+    this.#writer.write((transaction) => {
+      clearProgress(transaction);
+      writeHeads(transaction, { ...readHeads(transaction), interrupted: true });
+    });
+  }
+
+  /** Does `job`; `done` is called in this turn, except for a defragmentation and for what has to wait for it. */
+  run(job: WriterJob, done: Done): void {
+    if (this.#waiting.length > 0 || (this.#journal !== null && !this.#canRunDuringCopy(job))) {
+      this.#waiting.push({ job, done });
+      return;
+    }
+    try {
+      if (job.kind === 'defragment') this.#defragment(done);
+      else if (job.kind === 'close') {
+        this.#writer.close();
+        done(null, { kind: 'done' });
+      } else {
+        const result = this.#write(this.#writer, job, this.#sequence + 1);
+        this.#sequence++;
+        if (this.#journal !== null) this.#remember(job);
+        done(null, result);
+      }
+    } catch (error) {
+      done(error as Error, null);
+    }
+  }
+
+  #canRunDuringCopy(job: WriterJob): boolean {
+    return job.kind !== 'close' && job.kind !== 'defragment' && this.#journalBytes < MAX_JOURNAL_BYTES;
+  }
+
+  #remember(job: WriteJob): void {
+    this.#journal!.push({ sequence: this.#sequence, job });
+    if (job.kind === 'log') this.#journalBytes += job.records.length;
+    else if (job.kind === 'heads') this.#journalBytes += job.entries.length;
+  }
+
+  #write(writer: BackendWriter, job: WriteJob, sequence: number): WriterResult {
+    const numbered: BackendWriter['write'] = (work) =>
+      writer.write((transaction) => {
+        writeSequence(transaction, sequence);
+        work(transaction);
+      });
+    switch (job.kind) {
+      case 'log':
+        return this.#writeLog(numbered, job);
+      case 'heads':
+        return this.#writeHeads(numbered, job);
+      case 'remove':
+        return this.#removeSlice(numbered, job);
+    }
+  }
+
+  #writeLog(write: BackendWriter['write'], job: Extract<WriterJob, { kind: 'log' }>): WriterResult {
+    write((transaction) => {
+      const records = new FrameReader(job.records);
+      while (!records.ended) {
+        const key = records.take(REVISION_KEY_BYTES);
+        transaction.append(LOG, key, records.frame());
+      }
+      for (const [table, key, value] of job.meta) {
+        if (value === null) metaTable(table).remove(transaction, key);
+        else metaTable(table).put(transaction, key, value);
+      }
+      writeApplied(transaction, job.state);
+      this.#options.failpoint('mvccBeforeLogCommit');
+    });
+    this.#options.failpoint('mvccAfterLogCommit');
+    return { kind: 'done' };
+  }
+
+  #writeHeads(write: BackendWriter['write'], job: Extract<WriterJob, { kind: 'heads' }>): WriterResult {
+    let longKeys = false;
+    let blocks: BlockIndex | null = null;
+    write((transaction) => {
+      blocks = this.#blocks ??= BlockIndex.load(transaction);
+      const before = readHeads(transaction);
+      longKeys = before.longKeys;
+      const changes = new BlockChanges(blocks, this.#options.blockKeys);
+      const entries = new FrameReader(job.entries);
+      while (!entries.ended) {
+        const flags = entries.byte();
+        const key = entries.frame();
+        const change = putHead(transaction, flags, key, entries.frame());
+        if (change !== 0) changes.change(key, change);
+        if (isLongKey(key)) longKeys = true;
+      }
+      changes.settle(transaction);
+      if (job.last) {
+        clearProgress(transaction);
+        writeHeads(transaction, { watermark: job.watermark, longKeys, interrupted: false });
+      } else {
+        writeProgress(transaction, job.progress);
+        if (longKeys !== before.longKeys) writeHeads(transaction, { ...before, longKeys });
+      }
+      this.#options.failpoint('mvccBeforeHeadCommit');
+    });
+    this.#options.failpoint('mvccAfterHeadCommit');
+    return job.last ? { kind: 'heads', blocks: blocks!.pack(), longKeys } : { kind: 'done' };
+  }
+
+  #removeSlice(write: BackendWriter['write'], job: Extract<WriterJob, { kind: 'remove' }>): WriterResult {
+    let finished = false;
+    write((transaction) => {
+      const state = removeSlice(transaction, readRemoval(transaction), job.target, job.maxRecords);
+      writeRemoval(transaction, state);
+      finished = state.target === 0;
+      this.#options.failpoint(finished ? 'mvccBeforeRemoveFinish' : 'mvccBeforeRemoveCommit');
+    });
+    this.#options.failpoint(finished ? 'mvccAfterRemoveFinish' : 'mvccAfterRemoveCommit');
+    return { kind: 'removed', finished };
+  }
+
+  #defragment(done: Done): void {
+    this.#options.failpoint('mvccBeforeCopy');
+    this.#journal = [];
+    this.#journalBytes = 0;
+    this.#backend.copyCompact((error, copy) => {
+      try {
+        if (error !== null) throw error;
+        this.#options.failpoint('mvccAfterCopy');
+        this.#moveTo(copy!);
+        this.#endCopy();
+        done(null, { kind: 'moved' });
+      } catch (failure) {
+        this.#endCopy();
+        copy?.discard();
+        done(failure as Error, null);
+      }
+      for (const { job, done: next } of this.#waiting.splice(0)) this.run(job, next);
+    });
+  }
+
+  #endCopy(): void {
+    this.#journal = null;
+    this.#journalBytes = 0;
+  }
+
+  /**
+   * Brings the copy up to date and goes on with it. The copy was taken somewhere after the journal began, so it may hold the first
+   * jobs of it; the job number, written with each job, tells which.
+   */
+  #moveTo(copy: BackendCopy): void {
+    const writer = copy.openWriter();
+    let copied = 0;
+    writer.write((transaction) => {
+      copied = readSequence(transaction);
+    });
+    this.#blocks = null;
+    for (const { sequence, job } of this.#journal!) if (sequence > copied) this.#write(writer, job, sequence);
+    writer.close();
+    const backend = copy.adopt((place) => {
+      if (place === 'beforeRename') this.#options.failpoint('mvccBeforeRename');
+      else if (place === 'beforeDirectorySync') this.#options.failpoint('mvccBeforeDirectorySync');
+      else this.#options.failpoint('mvccAfterDirectorySync');
+    });
+    try {
+      this.#writer.close();
+      this.#backend = backend;
+      this.#writer = backend.openWriter();
+      this.#blocks = null;
+    } catch (error) {
+      throw new BackendError(MOVE_FAILED, 'the defragmented file cannot be opened', { cause: error });
+    }
+  }
+}
+
+/** While a copy is made, so much of its missing jobs is kept in memory; then jobs wait for the copy. */
+const MAX_JOURNAL_BYTES = 64 << 20;
+
+/** Brings one key's newest record to `head` or `graves`. @returns by how much the number of live keys changed */
+function putHead(transaction: BackendTransaction, flags: number, key: Uint8Array, entry: Uint8Array): number {
+  const tombstone = (flags & HEAD_TOMBSTONE) !== 0;
+  const old = HEAD.get(transaction, key);
+  const wasLive = old !== undefined;
+  const oldLease = wasLive ? readHeadEntry(old, false).lease : 0n;
+  const lease = tombstone ? 0n : readHeadEntry(entry, false).lease;
+  if (tombstone) {
+    if (wasLive) HEAD.remove(transaction, key);
+    GRAVES.put(transaction, key, entry);
+  } else {
+    if (!wasLive && flags & HEAD_HAS_PREVIOUS) GRAVES.remove(transaction, key);
+    HEAD.put(transaction, key, entry);
+  }
+  if (oldLease !== lease) {
+    if (oldLease !== 0n) leaseKeysTable(oldLease).remove(transaction, key);
+    if (lease !== 0n) leaseKeysTable(lease).put(transaction, key, EMPTY);
+  }
+  return (tombstone ? 0 : 1) - (wasLive ? 1 : 0);
+}
