@@ -1,8 +1,7 @@
 /**
  * The KV service: Range, RangeStream, Put, DeleteRange, Txn, Compact.
  *
- * A request is decoded once from a copy of its bytes (they belong to the transport), checked, and either proposed or
- * read. Writes answer from the outcome of applying them. Reads wait for `confirmRead` unless the caller asked for
+ * A request is decoded, checked, and either proposed (which encodes it before returning) or read. Writes answer from the outcome of applying them. Reads wait for `confirmRead` unless the caller asked for
  * local data (sem-034), and a transaction of reads alone is a read (sem-069). What is small is answered in the turn
  * in which it is ready; what is large is sorted and encoded in slices.
  *
@@ -120,43 +119,43 @@ export function kvHandlers(member: Member, header: ResponseHeader): [path: strin
     [services['etcdserverpb.KV'].RangeStream.path, rangeStreamMethod(member, header)],
     [
       services['etcdserverpb.KV'].Put.path,
-      unaryMethod(
-        member,
-        (bytes) => decodePutRequest(copy(bytes)),
-        (operation, call, encodedBytes) => {
-          const refusal = checkPut(operation);
-          if (refusal !== null) refuse(call, refusal);
-          else propose(operation, encodedBytes, call, 'put', (outcome) => encodePutResponse(header, outcome));
-        },
-      ),
+      unaryMethod(member, decodePutRequest, (operation, call, encodedBytes) => {
+        const refusal = checkPut(operation);
+        if (refusal !== null) refuse(call, refusal);
+        else propose(operation, encodedBytes, call, 'put', (outcome) => encodePutResponse(header, outcome));
+      }),
     ],
     [
       services['etcdserverpb.KV'].DeleteRange.path,
-      unaryMethod(
-        member,
-        (bytes) => decodeDeleteRangeRequest(copy(bytes)),
-        (operation, call, encodedBytes) => {
-          const refusal = checkDeleteRange(operation);
-          if (refusal !== null) refuse(call, refusal);
-          else {
-            propose(operation, encodedBytes, call, 'delete-range', (outcome) =>
-              encodeDeleteRangeResponse(header, outcome),
-            );
-          }
-        },
-      ),
+      unaryMethod(member, decodeDeleteRangeRequest, (operation, call, encodedBytes) => {
+        const refusal = checkDeleteRange(operation);
+        if (refusal !== null) refuse(call, refusal);
+        else {
+          propose(operation, encodedBytes, call, 'delete-range', (outcome) =>
+            encodeDeleteRangeResponse(header, outcome),
+          );
+        }
+      }),
     ],
     [
       services['etcdserverpb.KV'].Txn.path,
-      unaryMethod(member, (bytes) => decodeTxnRequest(copy(bytes), limits.maxTxnOps), txn),
+      unaryMethod(member, (bytes) => decodeTxn(bytes, limits.maxTxnOps), txn),
     ],
     [services['etcdserverpb.KV'].Compact.path, unaryMethod(member, decodeCompactionRequest, compact)],
   ];
 }
 
-/** Requests are views into socket chunks that another request overwrites or keeps alive: one copy, once. */
-export function copy(bytes: Uint8Array): Uint8Array {
+/**
+ * A request is a view into a socket chunk, gone after this turn. What is proposed is encoded within it; what is read
+ * after waiting needs a copy.
+ */
+function copy(bytes: Uint8Array): Uint8Array {
   return Buffer.from(bytes);
+}
+
+function decodeTxn(bytes: Uint8Array, maxTxnOps: number): TxnOperation {
+  const operation = decodeTxnRequest(bytes, maxTxnOps);
+  return isReadOnly(operation) ? decodeTxnRequest(copy(bytes), maxTxnOps) : operation;
 }
 
 /** Replies with what `encode` makes, or fails when that cannot be sent. */

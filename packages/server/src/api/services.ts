@@ -9,12 +9,24 @@ import { clusterHandlers } from './cluster.ts';
 import { ResponseHeader } from './header.ts';
 import { kvHandlers } from './kv.ts';
 import { maintenanceHandlers } from './maintenance.ts';
+import { createWatchService } from './watch.ts';
 
-export function createServices(member: Member): HandlerTable {
+export interface Services {
+  readonly handlers: HandlerTable;
+  /** Ends the streams that would never end by themselves; new ones are refused. */
+  close(): void;
+}
+
+export function createServices(member: Member): Services {
   const header = new ResponseHeader(member.clusterId, member.memberId, member);
-  return new Map<string, Handler>([
-    ...kvHandlers(member, header),
-    ...clusterHandlers(member, header),
-    ...maintenanceHandlers(member, header),
-  ]);
+  const watch = createWatchService(member, header);
+  return {
+    handlers: new Map<string, Handler>([
+      ...kvHandlers(member, header),
+      ...watch.handlers,
+      ...clusterHandlers(member, header),
+      ...maintenanceHandlers(member, header),
+    ]),
+    close: () => watch.close(),
+  };
 }

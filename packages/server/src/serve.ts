@@ -1,0 +1,144 @@
+/**
+ * A whole server in one call: a member, its services, and the listeners in front of them.
+ *
+ * Start: the member first (its folder, log and store), then the listeners, so that whoever can connect is answered.
+ * Stop: listeners close and connections are asked to go; streams that would never end are ended; requests under way
+ * finish; then the member closes log and store. A member that ends by itself takes the listeners down with it.
+ */
+import { lstatSync, unlinkSync } from 'node:fs';
+import { createGrpcServer, type GrpcServer, type Limits, type Listening } from '@quorate/grpc-server';
+import { createServices, type Services } from './api/services.ts';
+import type { ServerConfig } from './config/config.ts';
+import { ConfigError } from './config/errors.ts';
+import type { EndpointUrl } from './config/urls.ts';
+import { DataFolderError } from './data-folder.ts';
+import type { Member } from './member.ts';
+import type { MemberConfig, World } from './member-config.ts';
+import { startMember } from './start-member.ts';
+
+export interface Server {
+  readonly member: Member;
+  /** Where clients connect: `127.0.0.1:2379`, or the path of a socket. */
+  readonly addresses: readonly string[];
+  /** Graceful: what is under way finishes. Calling it again changes nothing. */
+  stop(): Promise<void>;
+  /** Resolves when everything is closed; the error says why when nobody asked for it. */
+  readonly stopped: Promise<Error | null>;
+}
+
+const GRPC_OVERHEAD_BYTES = 512 * 1024;
+/** The default of --max-concurrent-streams, which stands for "no limit": the transport's own bound holds then. */
+const UNLIMITED_STREAMS = 2 ** 32 - 1;
+/** What calls under way have to finish. */
+const STOP_GRACE_MS = 3_000;
+
+/** @throws ConfigError, DataFolderError, BootstrapError, and the errors of log, store and listeners: nothing is left open then */
+export async function startServer(config: ServerConfig, world: World): Promise<Server> {
+  for (const warning of config.warnings) world.env.log.log('warn', warning);
+  if (config.mustExist && !world.disk.exists(`${config.dataDir}/store`)) {
+    throw new ConfigError(
+      `--initial-cluster-state=existing, but ${config.dataDir} holds no data: joining a cluster is not supported yet`,
+    );
+  }
+  const member = await startMember(memberConfig(config), world);
+  const services = createServices(member);
+  const transport = createGrpcServer({
+    handlers: services.handlers,
+    limits: transportLimits(config),
+    keepalive: config.keepalive,
+  });
+  const server = new RunningServer(member, services, transport);
+  try {
+    for (const url of config.listenClientUrls) await server.listen(url);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  world.env.log.log('info', 'serving client requests', { addresses: server.addresses });
+  return server;
+}
+
+class RunningServer implements Server {
+  readonly member: Member;
+  readonly addresses: string[] = [];
+  readonly stopped: Promise<Error | null>;
+  readonly #services: Services;
+  readonly #transport: GrpcServer;
+  #stopping: Promise<void> | null = null;
+
+  constructor(member: Member, services: Services, transport: GrpcServer) {
+    this.member = member;
+    this.#services = services;
+    this.#transport = transport;
+    this.stopped = member.stopped.then(async (error) => {
+      services.close();
+      // Stopped on purpose, the transport is closing already and waits for its last calls.
+      await (this.#stopping === null ? transport.close({ graceMs: 0 }) : this.#closeTransport);
+      return error;
+    });
+  }
+
+  #closeTransport: Promise<void> = Promise.resolve();
+
+  async listen(url: EndpointUrl): Promise<void> {
+    if (url.scheme === 'unix') {
+      const path = `${url.host}:${url.port}`;
+      removeStaleSocket(path);
+      await this.#transport.listen({ path });
+      this.addresses.push(path);
+      return;
+    }
+    const { host, port }: Listening = await this.#transport.listen({
+      host: url.host,
+      port: Number(url.port),
+    });
+    this.addresses.push(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#closeTransport = this.#transport.close({ graceMs: STOP_GRACE_MS });
+    this.#services.close();
+    await this.#closeTransport;
+    await this.member.stop();
+  }
+}
+
+/** A socket file outlives its server; nobody but a server of this kind makes one there. */
+function removeStaleSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
+}
+
+function memberConfig(config: ServerConfig): MemberConfig {
+  return {
+    name: config.name,
+    dataDirectory: config.dataDir,
+    walDirectory: config.walDir,
+    initialCluster: [{ name: config.name, peerUrls: config.peerUrls }],
+    initialClusterToken: config.clusterToken,
+    clientUrls: config.advertiseClientUrls,
+    heartbeatMs: config.heartbeatMs,
+    electionMs: config.electionMs,
+    snapshotCount: config.snapshotCount,
+    snapshotCatchUpEntries: config.snapshotCatchUpEntries,
+    maxRequestBytes: config.maxRequestBytes,
+    maxTxnOps: config.maxTxnOps,
+    quotaBytes: config.quotaBytes,
+    watchProgressIntervalMs: config.watchProgressIntervalMs,
+    unsafeNoFsync: false,
+  };
+}
+
+function transportLimits(config: ServerConfig): Partial<Limits> {
+  const { maxConcurrentStreams } = config;
+  return {
+    maxRequestMessageBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
+    ...(maxConcurrentStreams === UNLIMITED_STREAMS ? {} : { maxConcurrentStreams }),
+  };
+}
+
+export { DataFolderError };
