@@ -56,6 +56,7 @@ const services: protobuf.Service[] = [];
 collect(root);
 writeIfChanged(join(genDir, 'messages.ts'), messagesFile());
 writeIfChanged(join(genDir, 'services.ts'), servicesFile());
+writeIfChanged(join(genDir, 'fields.ts'), fieldsFile());
 
 function collect(namespace: protobuf.NamespaceBase): void {
   for (const item of namespace.nestedArray) {
@@ -289,6 +290,39 @@ function servicesFile(): string {
     parts.push('  },');
   }
   parts.push('} as const;', '');
+  return parts.join('\n');
+}
+
+/** The shape of every message as data, for what walks messages of any type: JSON, mostly. */
+function fieldsFile(): string {
+  const parts = [
+    '// Generated from proto/*.proto by scripts/generate.ts. Do not edit.',
+    '',
+    "import type { FieldInfo } from '../fields.ts';",
+    '',
+    'export const messageFields: Readonly<Record<string, readonly FieldInfo[]>> = {',
+  ];
+  for (const item of messages) {
+    parts.push(`  '${fullName(item)}': [`);
+    for (const field of item.fieldsArray) {
+      const kind =
+        field.resolvedType instanceof protobuf.Enum ? 'enum' : field.resolvedType ? 'message' : 'scalar';
+      const type = field.resolvedType ? fullName(field.resolvedType) : field.type;
+      const label = field.map ? 'map' : field.repeated ? 'repeated' : 'single';
+      const oneof = field.partOf ? `'${field.partOf.name}'` : 'null';
+      parts.push(
+        `    { name: '${field.name}', property: '${propertyName(field)}', kind: '${kind}', type: '${type}', label: '${label}', oneof: ${oneof} },`,
+      );
+    }
+    parts.push('  ],');
+  }
+  parts.push(
+    '};',
+    '',
+    'export const enumValues: Readonly<Record<string, Readonly<Record<string, number>>>> = {',
+  );
+  for (const item of enums) parts.push(`  '${fullName(item)}': ${JSON.stringify(item.values)},`);
+  parts.push('};', '');
   return parts.join('\n');
 }
 

@@ -10,6 +10,8 @@ export {
   watchCancelReasons,
   wireStatus,
 } from './errors.ts';
+export type { FieldInfo } from './fields.ts';
+export { enumValues, messageFields } from './gen/fields.ts';
 // Every message and enum under its own name; nested ones as `Compare_CompareResult`.
 export * from './gen/messages.ts';
 export { services } from './gen/services.ts';

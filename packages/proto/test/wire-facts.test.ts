@@ -79,6 +79,10 @@ describe('wire facts', () => {
       ];
       expect(codec?.typeName).toBe(`${row.package}.${row.owner}`);
       expect(Object.keys(codec!.empty()), `${row.owner}.${row.name}`).toContain(row.json_name);
+      const info = proto.messageFields[codec!.typeName]?.find((field) => field.name === row.name);
+      expect(info, `${row.owner}.${row.name}`).toMatchObject({ property: row.json_name });
+      expect(row.label === 'repeated').toBe(info?.label === 'repeated');
+      expect(row.label?.startsWith('oneof:') ? row.label.slice(6) : null).toBe(info?.oneof);
     }
   });
 
