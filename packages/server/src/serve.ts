@@ -11,7 +11,7 @@ import { createServices, type Services } from './api/services.ts';
 import type { ServerConfig } from './config/config.ts';
 import { ConfigError } from './config/errors.ts';
 import type { EndpointUrl } from './config/urls.ts';
-import { DataFolderError } from './data-folder.ts';
+import { createLessor } from './lease/create-lessor.ts';
 import type { Member } from './member.ts';
 import type { MemberConfig, World } from './member-config.ts';
 import { startMember } from './start-member.ts';
@@ -40,7 +40,7 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
       `--initial-cluster-state=existing, but ${config.dataDir} holds no data: joining a cluster is not supported yet`,
     );
   }
-  const member = await startMember(memberConfig(config), world);
+  const member = await startMember(memberConfig(config), world, createLessor);
   const services = createServices(member);
   const transport = createGrpcServer({
     handlers: services.handlers,
@@ -140,5 +140,3 @@ function transportLimits(config: ServerConfig): Partial<Limits> {
     ...(maxConcurrentStreams === UNLIMITED_STREAMS ? {} : { maxConcurrentStreams }),
   };
 }
-
-export { DataFolderError };

@@ -40,13 +40,9 @@ export function statusOfError(error: Error): WireStatus {
 }
 
 function codeOf(error: Error): ErrorCode | null {
-  if (error instanceof DomainError) return isErrorCode(error.code) ? error.code : null;
+  if (error instanceof DomainError) return error.code;
   if (error instanceof CompactedError) return 'COMPACTED';
   if (error instanceof FutureRevisionError) return 'FUTURE_REVISION';
   if (error instanceof StoreBusyError) return 'TOO_MANY_REQUESTS';
   return null;
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorFacts, code);
 }
