@@ -21,6 +21,7 @@ export {
   type Revision,
   type Store,
   StoreBusyError,
+  StoreClosedError,
   type StoreEvent,
   type WriteTransaction,
 } from './types.ts';

@@ -89,6 +89,11 @@ export class StoreBusyError extends Error {
   override readonly name = 'StoreBusyError';
   readonly code = 'STORE_BUSY';
 }
+/** The store was closed while this was under way, or before. */
+export class StoreClosedError extends Error {
+  override readonly name = 'StoreClosedError';
+  readonly code = 'STORE_CLOSED';
+}
 
 /**
  * The changes of one log entry. Synchronous, one at a time, all in memory: `commit` makes them visible together,

@@ -177,6 +177,10 @@ export class MemberRuntime implements Member {
     return this.#conf?.learners.includes(this.memberId) ?? false;
   }
 
+  get ended(): boolean {
+    return this.#phase === 'ended';
+  }
+
   get clusterVersion(): string | null {
     return this.#parts.members.clusterVersion;
   }
@@ -287,6 +291,7 @@ export class MemberRuntime implements Member {
     this.#phase = 'serving';
     this.#log('info', 'ready to serve requests', { 'applied-index': this.#loop.appliedIndex });
     this.#onServing?.();
+    if (this.#driver.leader !== NONE) this.#publishAttributes();
   }
 
   #moved(state: SoftState, previous: SoftState): void {
@@ -348,8 +353,10 @@ export class MemberRuntime implements Member {
     const { members, config, clusterVersion } = this.#parts;
     const own = members.get(this.memberId);
     if (this.#publishing || this.#phase !== 'serving' || own === null) return;
-    const published = () => {
+    const published = (error: Error | null) => {
       this.#publishing = false;
+      // What failed is tried again with the next tick.
+      if (error === null) this.#publishAttributes();
     };
     if (own.name !== config.name || own.clientUrls.join() !== config.clientUrls.join()) {
       this.#publishing = true;

@@ -48,6 +48,8 @@ export interface Member {
   readonly committedIndex: number;
   readonly appliedIndex: number;
   readonly isLearner: boolean;
+  /** True from when it begins to close its log and store: neither may be touched any more. */
+  readonly ended: boolean;
 
   /**
    * Replicates and applies. Checks size, back-pressure, quota and alarms first (sem-012, sem-013, sem-176, sem-178).

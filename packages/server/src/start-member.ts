@@ -11,7 +11,7 @@
  * Opening reads neither log nor store as a whole, so the time it takes does not depend on the number of keys.
  * Read next: `member-runtime.ts`.
  */
-import { openStore, type Store } from '@quorate/mvcc';
+import { mapSizeFor, openStore, type Store } from '@quorate/mvcc';
 import { etcdApi, limits as protocolLimits } from '@quorate/proto';
 import { type ConfState, type HardState, NONE, RawNode } from '@quorate/raft';
 import { openWal, openWalInline, type Recovered, type Wal, type WalOptions } from '@quorate/wal';
@@ -19,7 +19,9 @@ import { Alarms } from './alarms.ts';
 import { Applier } from './apply/applier.ts';
 import { WalStorage } from './consensus/wal-storage.ts';
 import { type DataFolder, DataFolderError, openDataFolder } from './data-folder.ts';
-import { createLessor } from './lease/create-lessor.ts';
+import type { Env } from './env.ts';
+import { NO_FAILPOINTS } from './failpoints.ts';
+import type { Lessor } from './lease/lessor.ts';
 import type { Member, MemberLimits } from './member.ts';
 import type { MemberConfig, World } from './member-config.ts';
 import { MemberRuntime } from './member-runtime.ts';
@@ -35,11 +37,22 @@ const EMPTY_CONF: ConfState = {
   autoLeave: false,
 };
 
+/** Makes the lessor of a member: it reads the store, and proposes the end of leases through the member. */
+export type LessorFactory = (parts: {
+  readonly env: Env;
+  readonly store: Store;
+  readonly member: Member;
+}) => Lessor;
+
 /**
  * Resolves when the member answers requests.
  * @throws BootstrapError, DataFolderError, the log's and the store's errors: nothing is left open then
  */
-export async function startMember(config: MemberConfig, world: World): Promise<Member> {
+export async function startMember(
+  config: MemberConfig,
+  world: World,
+  createLessor: LessorFactory,
+): Promise<Member> {
   const { env, failpoint } = world;
   const cluster = initialCluster(config.name, config.initialCluster, config.initialClusterToken);
   const folder = openDataFolder(
@@ -61,7 +74,8 @@ export async function startMember(config: MemberConfig, world: World): Promise<M
       monotonicMs: () => env.monotonicMs(),
       afterPoll: (callback) => env.afterPoll(callback),
       inThread: world.inThread !== null,
-      failpoint,
+      ...(failpoint === NO_FAILPOINTS ? {} : { failpoint }),
+      mapSizeBytes: mapSizeFor(config.quotaBytes),
       ...(config.storeLimits === undefined ? {} : { limits: config.storeLimits }),
     });
     opened.push(() => store.close());

@@ -4,6 +4,8 @@
  * No slice is much longer than `sliceMs`, and between two of them the loop handles what waits. No read transaction of the backend lives from one slice to the
  * next: each slice reads the newest snapshot, at the revision the work was pinned to.
  */
+import { StoreClosedError } from '../types.ts';
+
 export interface SlicedWork<T> {
   /** Goes on until the clock passes `deadlineMs`. @returns null when there is more to do */
   step(clockMs: () => number, deadlineMs: number): T | null;
@@ -28,7 +30,7 @@ export function runSliced<T>(
   const slice = (): void => {
     let result: T | null;
     try {
-      if (closed()) throw new Error('the store is closed');
+      if (closed()) throw new StoreClosedError('the store is closed');
       work ??= begin();
       result = work.step(monotonicMs, monotonicMs() + sliceMs);
     } catch (error) {

@@ -5,14 +5,14 @@
  *
  *   WireError, DecodeError      INTERNAL, with the text gRPC libraries give for bytes they cannot parse
  *   DomainError                 its code's row in the registry (timeouts and cancellation included, sem-016, sem-017)
- *   errors of the store         COMPACTED, FUTURE_REVISION, and TOO_MANY_REQUESTS for a store that is full
+ *   errors of the store         COMPACTED, FUTURE_REVISION; TOO_MANY_REQUESTS when it is full, SERVER_STOPPED when closed
  *   ResponseTooLargeError       RESOURCE_EXHAUSTED, with gRPC's text
  *   anything else               UNKNOWN with its own text (sem-015)
  *
  * Next: `unary.ts`, which every unary service goes through.
  */
 import { Status } from '@quorate/grpc-server';
-import { CompactedError, FutureRevisionError, StoreBusyError } from '@quorate/mvcc';
+import { CompactedError, FutureRevisionError, StoreBusyError, StoreClosedError } from '@quorate/mvcc';
 import { DecodeError, type ErrorCode, errorFacts, wireStatus } from '@quorate/proto';
 import { ResponseTooLargeError } from '../codec/responses.ts';
 import { WireError } from '../codec/wire-reader.ts';
@@ -44,5 +44,6 @@ function codeOf(error: Error): ErrorCode | null {
   if (error instanceof CompactedError) return 'COMPACTED';
   if (error instanceof FutureRevisionError) return 'FUTURE_REVISION';
   if (error instanceof StoreBusyError) return 'TOO_MANY_REQUESTS';
+  if (error instanceof StoreClosedError) return 'SERVER_STOPPED';
   return null;
 }

@@ -11,6 +11,7 @@ import type { RangeResult } from '@quorate/mvcc';
 import { rangeOptions, shapeRange } from '../apply/range.ts';
 import { decodeRangeRequest } from '../codec/requests.ts';
 import { encodeRangeStreamResponse } from '../codec/responses.ts';
+import { DomainError } from '../errors.ts';
 import type { Member } from '../member.ts';
 import type { RangeOperation } from '../operations.ts';
 import { statusOfCode, statusOfError } from './error-map.ts';
@@ -24,7 +25,7 @@ export function rangeStreamMethod(member: Member, header: ResponseHeader): Strea
   return {
     kind: 'stream',
     open(call) {
-      const refusal = refuseByMetadata(call, member);
+      const refusal = member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
       let started = refusal !== null;
       if (refusal !== null) {
         const { status, message } = statusOfCode(refusal);
@@ -104,6 +105,10 @@ class RangeStream {
   /** Reads one chunk and sends it; goes on when the caller has room. */
   next(): void {
     if (this.stopped) return;
+    if (this.member.ended) {
+      endWith(this.call, new DomainError('SERVER_STOPPED'));
+      return;
+    }
     const { operation, first } = this;
     const keysLeft = operation.limit > 0 ? operation.limit - this.keysSent : Number.MAX_SAFE_INTEGER;
     const wanted = Math.min(this.chunkKeys, keysLeft);

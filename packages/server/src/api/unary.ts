@@ -7,6 +7,7 @@
  */
 import type { UnaryCall, UnaryHandler } from '@quorate/grpc-server';
 import type { ErrorCode } from '@quorate/proto';
+import type { Member } from '../member.ts';
 import { statusOfCode, statusOfError } from './error-map.ts';
 import { refuseByMetadata } from './guard.ts';
 
@@ -23,12 +24,12 @@ export function refuse(call: UnaryCall, code: ErrorCode): void {
 }
 
 /**
- * @param raft whoever knows the leader
+ * @param member asked whether it still serves, and whether it knows a leader
  * @param decode throws a WireError or DecodeError for bytes that are no such message
  * @param run must end the call, now or later, exactly once
  */
 export function unaryMethod<Request>(
-  raft: { readonly leader: bigint },
+  member: Pick<Member, 'leader' | 'ended'>,
   decode: (bytes: Uint8Array) => Request,
   run: (request: Request, call: UnaryCall, encodedBytes: number) => void,
 ): UnaryHandler {
@@ -42,7 +43,7 @@ export function unaryMethod<Request>(
         fail(call, error as Error);
         return;
       }
-      const refusal = refuseByMetadata(call, raft);
+      const refusal = member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
       if (refusal !== null) refuse(call, refusal);
       else run(request, call, bytes.length);
     },
