@@ -55,7 +55,11 @@ function acceptHigherTerm(raft: Raft, message: Message): boolean {
   if (!raft.rules.yieldsTo(message.term, raft.term, raft.leading)) return false;
   const fromLeader =
     type === MessageType.append || type === MessageType.heartbeat || type === MessageType.snapshot;
+  const { role, electionElapsed } = raft;
   becomeFollower(raft, message.term, fromLeader ? message.from : NONE);
+  // Only a leader or a granted vote restarts a follower's patience (thesis §3.4). If hearing of a candidate did, nodes
+  // with fast clocks and stale logs could keep every electable node from ever campaigning.
+  if (type === MessageType.vote && role === 'follower') raft.electionElapsed = electionElapsed;
   return true;
 }
 

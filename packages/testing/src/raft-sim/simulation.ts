@@ -1,0 +1,425 @@
+/**
+ * A Raft cluster in one process under virtual time: one seed, one run, equal to the last event.
+ *
+ * Safety phase: the schedule's actions and the noise of the network, invariants after every event. Then a liveness
+ * phase: faults end, everybody is started, and the cluster has to elect a leader, commit a marker and bring it to
+ * every member of the configuration. Read `schedule.ts` for what is done, `invariants.ts` for what is checked,
+ * `sim-node.ts` for the host.
+ */
+import { type ConfState, EMPTY_CONF, LEAVE_JOINT, type Message, MessageType, members } from '@quorate/raft';
+import type { Rules } from '@quorate/raft/testing';
+import { EventQueue } from '../sim/event-queue.ts';
+import { Random } from '../sim/random.ts';
+import { Invariants, Violation } from './invariants.ts';
+import type { Action, PlannedChange, Schedule } from './schedule.ts';
+import { type NodeHost, SimNode } from './sim-node.ts';
+
+export interface RunResult {
+  readonly violation: { readonly invariant: string; readonly detail: string } | null;
+  /** How often what happened; what a set of runs must have seen is asserted on their sum. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly events: number;
+  readonly virtualMs: number;
+  /** Over everything that happened, in order: two runs of one schedule have the same. */
+  readonly traceHash: number;
+}
+
+export interface RunOptions {
+  /** Deliberately broken rules, to prove that the checks bite. */
+  readonly rules?: Partial<Rules>;
+  /** Receives a line for every event. */
+  readonly trace?: (line: string) => void;
+}
+
+type Event =
+  | { readonly kind: 'tick'; readonly node: SimNode; readonly life: number }
+  | { readonly kind: 'deliver'; readonly message: Message; readonly fromLife: number }
+  | { readonly kind: 'disk'; readonly node: SimNode; readonly life: number }
+  | { readonly kind: 'start'; readonly node: SimNode }
+  | { readonly kind: 'action'; readonly action: Action }
+  | { readonly kind: 'heal-all' }
+  | { readonly kind: 'nudge' }
+  | {
+      readonly kind: 'report';
+      readonly node: SimNode;
+      readonly to: bigint;
+      readonly life: number;
+      readonly ok: boolean;
+    };
+
+const MARKER = new Uint8Array([0xff, 0x6d, 0x61, 0x72, 0x6b]);
+const MAX_EVENTS = 2_000_000;
+/** Virtual time the healed cluster has for the liveness phase. */
+const LIVENESS_MS = 30_000;
+
+export function runSchedule(schedule: Schedule, options: RunOptions = {}): RunResult {
+  return new Simulation(schedule, options).run();
+}
+
+class Simulation implements NodeHost {
+  readonly invariants = new Invariants();
+  readonly nodes = new Map<bigint, SimNode>();
+  readonly #list: SimNode[] = [];
+  readonly #schedule: Schedule;
+  readonly #queue = new EventQueue<Event>();
+  readonly #network: Random;
+  readonly #counts: Record<string, number> = {};
+  readonly #trace: ((line: string) => void) | undefined;
+  /** Until when messages from one node to another are dropped: `from * nodes + to`. */
+  readonly #cutUntil: number[];
+  #healed = false;
+  #events = 0;
+  #traceHash = 0x811c9dc5;
+  #nextContext = 1n;
+  #nextValue = 1;
+  #markerIndex = 0;
+
+  constructor(schedule: Schedule, options: RunOptions) {
+    this.#schedule = schedule;
+    this.#trace = options.trace;
+    this.#network = new Random(schedule.seed, 'network');
+    this.#cutUntil = new Array<number>(schedule.nodes * schedule.nodes).fill(0);
+    const ids = Array.from({ length: schedule.nodes }, (_, number) => BigInt(number + 1));
+    const conf: ConfState = { ...EMPTY_CONF, voters: ids.slice(0, schedule.members) };
+    for (const [number, id] of ids.entries()) {
+      const node = new SimNode(this, {
+        id,
+        number,
+        schedule,
+        rules: options.rules ?? {},
+        random: new Random(schedule.seed, `node ${number}`),
+        // Nodes that may join know nothing: they wait to be told.
+        bootstrap: number < schedule.members ? conf : null,
+      });
+      this.nodes.set(id, node);
+      this.#list.push(node);
+    }
+  }
+
+  get now(): number {
+    return this.#queue.now;
+  }
+
+  run(): RunResult {
+    let violation: RunResult['violation'] = null;
+    try {
+      for (const node of this.#list) this.#start(node);
+      for (const { atMs, action } of this.#schedule.actions)
+        this.#queue.add(atMs, { kind: 'action', action });
+      this.#queue.add(this.#schedule.durationMs, { kind: 'heal-all' });
+      const end = this.#schedule.durationMs + LIVENESS_MS;
+      while (!this.#converged()) {
+        const event = this.#queue.take();
+        if (event === undefined || this.now > end) {
+          throw new Violation('liveness', this.#describeStall());
+        }
+        if (++this.#events > MAX_EVENTS) throw new Violation('liveness', `more than ${MAX_EVENTS} events`);
+        this.#handle(event);
+      }
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      violation =
+        error instanceof Violation
+          ? { invariant: error.invariant, detail: error.message }
+          : { invariant: `the core threw ${error.name}`, detail: error.stack ?? error.message };
+    }
+    return {
+      violation,
+      counts: this.#counts,
+      events: this.#events,
+      virtualMs: this.now,
+      traceHash: this.#traceHash >>> 0,
+    };
+  }
+
+  count(what: string): void {
+    this.#counts[what] = (this.#counts[what] ?? 0) + 1;
+  }
+
+  #note(line: string): void {
+    for (let i = 0; i < line.length; i++) {
+      this.#traceHash = Math.imul(this.#traceHash ^ line.charCodeAt(i), 0x01000193);
+    }
+    this.#trace?.(`${this.now.toFixed(1).padStart(9)}  ${line}`);
+  }
+
+  // The life of a node
+
+  #start(node: SimNode): void {
+    if (node.running) return;
+    node.start();
+    this.#note(`start ${node.id}`);
+    this.#scheduleTick(node);
+  }
+
+  #scheduleTick(node: SimNode): void {
+    const rate = this.#schedule.tickRates[node.number] ?? 1;
+    this.#queue.add(this.now + this.#schedule.tickMs * rate, { kind: 'tick', node, life: node.life });
+  }
+
+  #crash(node: SimNode, downMs: number): void {
+    if (!node.running) return;
+    this.#note(`crash ${node.id}`);
+    this.count('crashes');
+    if (node.crash()) this.count('crashes that lost unsynced data');
+    this.#queue.add(this.now + downMs, { kind: 'start', node });
+  }
+
+  scheduleDisk(node: SimNode): void {
+    const slow = this.now < node.slowUntil && !this.#healed;
+    const latency = slow
+      ? node.slowLatencyMs
+      : this.#schedule.diskLatencyMs * (0.5 + this.#network.int(100) / 100);
+    this.#queue.add(this.now + latency, { kind: 'disk', node, life: node.life });
+  }
+
+  // The network
+
+  send(message: Message): void {
+    const from = this.nodes.get(message.from);
+    const { network, nodes } = this.#schedule;
+    if (from === undefined || !this.nodes.has(message.to)) return;
+    const random = this.#network;
+    const cut = (this.#cutUntil[from.number * nodes + Number(message.to) - 1] ?? 0) > this.now;
+    if (!this.#healed && (cut || random.chance(network.loss))) {
+      this.count(cut ? 'messages cut off' : 'messages lost');
+      if (message.type === MessageType.snapshot) this.#report(from, message.to, false);
+      return;
+    }
+    const copies = !this.#healed && random.chance(network.duplication) ? 2 : 1;
+    if (copies === 2) this.count('messages repeated');
+    for (let copy = 0; copy < copies; copy++) {
+      let delay = network.baseMs * (0.5 + random.int(1000) / 1000);
+      if (!this.#healed && random.chance(network.slow)) {
+        delay += random.int(network.slowMs);
+        this.count('messages delayed');
+      }
+      this.#queue.add(this.now + delay, { kind: 'deliver', message, fromLife: from.life });
+    }
+    if (message.type === MessageType.snapshot) this.#report(from, message.to, true);
+  }
+
+  #report(node: SimNode, to: bigint, ok: boolean): void {
+    this.#queue.add(this.now + 30, { kind: 'report', node, to, life: node.life, ok });
+  }
+
+  // Events
+
+  #handle(event: Event): void {
+    const paused = (node: SimNode) => node.running && this.now < node.pausedUntil && !this.#healed;
+    switch (event.kind) {
+      case 'tick': {
+        const { node } = event;
+        if (node.life !== event.life || node.raft === null) return;
+        if (paused(node)) {
+          // Time goes on; the tick that was due is handled late, and once.
+          this.#queue.add(node.pausedUntil, event);
+          return;
+        }
+        node.raft.tick();
+        this.#scheduleTick(node);
+        this.#perform(node);
+        return;
+      }
+      case 'deliver': {
+        const node = this.nodes.get(event.message.to);
+        if (node?.raft == null) return;
+        if (paused(node)) {
+          this.#queue.add(node.pausedUntil, event);
+          return;
+        }
+        const { message } = event;
+        this.#note(
+          `${message.from}>${message.to} ${message.type} t${message.term} i${message.index} e${message.entries.length}`,
+        );
+        node.raft.step(message);
+        this.#perform(node);
+        return;
+      }
+      case 'disk': {
+        const { node } = event;
+        if (node.life !== event.life || !node.running) return;
+        if (paused(node)) {
+          this.#queue.add(node.pausedUntil, event);
+          return;
+        }
+        if (node.failNextWrite) {
+          node.failNextWrite = false;
+          this.count('disk errors');
+          this.#crash(node, this.#healed ? 0 : 300);
+          return;
+        }
+        this.#note(`disk ${node.id}`);
+        node.diskDone();
+        this.#perform(node);
+        return;
+      }
+      case 'report': {
+        const { node } = event;
+        if (node.life !== event.life || node.raft === null) return;
+        node.raft.reportSnapshot(event.to, event.ok ? 'delivered' : 'failed');
+        this.#perform(node);
+        return;
+      }
+      case 'start':
+        this.#start(event.node);
+        return;
+      case 'action':
+        this.#note(`action ${event.action.kind}`);
+        this.#act(event.action);
+        return;
+      case 'heal-all':
+        this.#heal();
+        return;
+      case 'nudge':
+        this.#nudge();
+        return;
+    }
+  }
+
+  #perform(node: SimNode): void {
+    node.perform();
+  }
+
+  #act(action: Action): void {
+    const node = 'node' in action ? this.#list[action.node] : undefined;
+    const { nodes } = this.#schedule;
+    switch (action.kind) {
+      case 'propose': {
+        if (node?.raft == null) return;
+        const data = new Uint8Array(action.bytes);
+        new DataView(data.buffer).setUint32(0, this.#nextValue++);
+        const result = node.raft.propose(data);
+        this.count(result.accepted ? `proposals ${result.how}` : 'proposals dropped');
+        this.#perform(node);
+        return;
+      }
+      case 'read': {
+        if (node?.raft == null) return;
+        node.read(this.#nextContext++);
+        this.count('reads asked');
+        this.#perform(node);
+        return;
+      }
+      case 'crash':
+        if (node !== undefined) this.#crash(node, action.downMs);
+        return;
+      case 'disk-error':
+        if (node !== undefined) node.failNextWrite = true;
+        return;
+      case 'slow-disk':
+        if (node === undefined) return;
+        node.slowUntil = this.now + action.forMs;
+        node.slowLatencyMs = action.latencyMs;
+        this.count('slow disks');
+        return;
+      case 'pause':
+        if (node?.raft == null) return;
+        node.pausedUntil = this.now + action.forMs;
+        this.count('pauses');
+        return;
+      case 'partition': {
+        const side = new Set(action.side);
+        for (let from = 0; from < nodes; from++) {
+          for (let to = 0; to < nodes; to++) {
+            if (side.has(from) === side.has(to)) continue;
+            if (action.oneWay && !side.has(from)) continue;
+            this.#cut(from, to, action.forMs);
+          }
+        }
+        this.count(action.oneWay ? 'one-way partitions' : 'partitions');
+        return;
+      }
+      case 'cut-link':
+        this.#cut(action.from, action.to, action.forMs);
+        this.count('links cut');
+        return;
+      case 'compact':
+        node?.compact(action.keep);
+        return;
+      case 'transfer': {
+        if (node?.raft == null) return;
+        if (node.raft.transferLeadership(BigInt(action.to + 1)).accepted) this.count('transfers');
+        this.#perform(node);
+        return;
+      }
+      case 'campaign':
+        if (node?.raft == null) return;
+        node.raft.campaign();
+        this.count('forced campaigns');
+        this.#perform(node);
+        return;
+      case 'conf-change':
+        if (node?.raft == null) return;
+        node.raft.proposeConfChange(toConfChange(action.change));
+        this.count('configuration changes proposed');
+        this.#perform(node);
+        return;
+    }
+  }
+
+  #cut(from: number, to: number, forMs: number): void {
+    const link = from * this.#schedule.nodes + to;
+    this.#cutUntil[link] = Math.max(this.#cutUntil[link] ?? 0, this.now + forMs);
+  }
+
+  // Liveness
+
+  #heal(): void {
+    this.#note('heal');
+    this.#healed = true;
+    this.#cutUntil.fill(0);
+    for (const node of this.#list) {
+      node.pausedUntil = 0;
+      node.failNextWrite = false;
+      this.#start(node);
+    }
+    this.#queue.add(this.now + 200, { kind: 'nudge' });
+  }
+
+  /** Proposes what the end of a run waits for, again and again, as clients would. */
+  #nudge(): void {
+    const leader = this.#list.find((node) => node.leading && node.raft !== null);
+    if (leader?.raft != null && this.#markerIndex === 0) {
+      const { conf } = leader;
+      if (conf.votersOutgoing.length > 0 && !conf.autoLeave) leader.raft.proposeConfChange(LEAVE_JOINT);
+      else if (conf.votersOutgoing.length === 0) {
+        const result = leader.raft.propose(MARKER);
+        if (result.accepted && result.how === 'appended') this.#markerIndex = result.index;
+      }
+      this.#perform(leader);
+    } else if (this.#markerIndex > 0 && this.invariants.highestCommitted < this.#markerIndex) {
+      // The leader it was given to may have lost its reign.
+      this.#markerIndex = 0;
+    }
+    this.#queue.add(this.now + 400, { kind: 'nudge' });
+  }
+
+  /** The marker is applied by every member of the configuration that the leader applied it under. */
+  #converged(): boolean {
+    if (this.#markerIndex === 0 || this.invariants.highestCommitted < this.#markerIndex) return false;
+    const leader = this.#list.find(
+      (node) => node.leading && node.running && node.appliedIndex >= this.#markerIndex,
+    );
+    if (leader === undefined) return false;
+    return members(leader.conf).every((id) => (this.nodes.get(id)?.appliedIndex ?? 0) >= this.#markerIndex);
+  }
+
+  #describeStall(): string {
+    const nodes = this.#list.map((node) => {
+      const status = node.raft?.status();
+      return status === undefined
+        ? `${node.id}: down`
+        : `${node.id}: ${status.role} term ${status.hardState.term} commit ${status.hardState.commit} last ${status.lastIndex} applied ${status.applied}`;
+    });
+    return `no convergence to index ${this.#markerIndex || '?'} within ${LIVENESS_MS} ms after healing\n${nodes.join('\n')}`;
+  }
+}
+
+function toConfChange(change: PlannedChange) {
+  return {
+    transition: change.transition,
+    steps: change.steps.map(({ kind, node }) => ({ kind, id: BigInt(node + 1) })),
+    context: new Uint8Array(0),
+  };
+}
