@@ -37,6 +37,8 @@ export interface FlushOptions {
   readonly applied: AppliedState;
   readonly heads: HeadsState;
   readonly removal: RemovalState;
+  /** Number of the writer's last job before this run: with it, names of flushes are new. */
+  readonly firstSequence: number;
 }
 
 type Done = (error: Error | null) => void;
@@ -59,6 +61,7 @@ export class Flusher {
   #dirty = false;
   #sealedHeads: SealedHeads | null = null;
   #headWatermark: number;
+  #headFlushes = 0;
   #lagRecords = 0;
   #removalFinished: number;
   #removing = false;
@@ -199,7 +202,7 @@ export class Flusher {
         this.#lagRecords >= limits.headLagRecords ||
         (this.#lagRecords > 0 && (this.#flushAll || this.#headWatermark < this.#removalTarget()));
       if (!due) return;
-      view.heads.seal();
+      view.heads.seal(`${this.#o.firstSequence}.${++this.#headFlushes}`);
       this.#sealedHeads = { watermark: view.revision, next: null, inFlight: false };
       this.#lagRecords = 0;
     }
@@ -234,18 +237,28 @@ export class Flusher {
     sealed.next = progress;
     sealed.inFlight = true;
     const { watermark } = sealed;
-    this.#submit({ kind: 'heads', entries: entries.finish(), progress, watermark, last: !more }, (result) => {
-      sealed.inFlight = false;
-      if (result.kind === 'heads') {
-        view.reader.refresh();
-        view.blocks = BlockIndex.unpack(result.blocks);
-        view.longKeys = result.longKeys;
-        view.heads.dropSealed();
-        this.#headWatermark = watermark;
-        this.#sealedHeads = null;
-      }
-      this.advance();
-    });
+    this.#submit(
+      {
+        kind: 'heads',
+        entries: entries.finish(),
+        flushId: view.heads.sealedId,
+        progress,
+        watermark,
+        last: !more,
+      },
+      (result) => {
+        sealed.inFlight = false;
+        if (result.kind === 'heads') {
+          view.reader.refresh();
+          view.blocks = BlockIndex.unpack(result.blocks);
+          view.longKeys = result.longKeys;
+          view.heads.dropSealed();
+          this.#headWatermark = watermark;
+          this.#sealedHeads = null;
+        }
+        this.advance();
+      },
+    );
   }
 
   #removalTarget(): number {

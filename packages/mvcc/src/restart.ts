@@ -10,7 +10,7 @@ import { isLongKey } from './key-codec.ts';
 import { emptyKeyValueParts, readKeyValue } from './key-value.ts';
 import { emptyRecordHeader, readRecordHeader } from './log-record.ts';
 import type { ReadView } from './read/view.ts';
-import { type AppliedState, FORMAT, type HeadsState, readProgress } from './state.ts';
+import { type AppliedState, FORMAT, type HeadsState, hasProgress } from './state.ts';
 
 export function checkFormat(applied: AppliedState, heads: HeadsState): void {
   if (applied.format !== FORMAT) {
@@ -24,7 +24,7 @@ export function checkFormat(applied: AppliedState, heads: HeadsState): void {
 /** @returns how many records were walked */
 export function walkTail(view: ReadView, reader: BackendReader, heads: HeadsState): number {
   // After a flush that was cut off, what the heads on disk say is not what they said at the watermark.
-  const interrupted = heads.interrupted || readProgress(reader) !== undefined;
+  const interrupted = hasProgress(reader);
   const layer = view.heads.active;
   const header = emptyRecordHeader();
   const parts = emptyKeyValueParts();

@@ -3,11 +3,12 @@
  *
  *   applied   what `log` and `meta` hold: written in the same transaction as their data
  *   heads     up to where `head`, `graves`, `blocks` and `lease_keys` are brought
- *   progress  while a flush of heads is under way: keys below this one are done (raw bytes, absent otherwise)
+ *   progress  while a flush of heads is under way: keys below this one are done, with the flush's name; absent otherwise
  *   removal   how far superseded records were removed
  *   sequence  number of the writer's last job
  */
 import type { BackendReader, BackendTransaction } from './backend/backend.ts';
+import { copyBytes } from './bytes.ts';
 import { STATE } from './tables.ts';
 
 export const FORMAT = 1;
@@ -25,8 +26,6 @@ export interface HeadsState {
   readonly watermark: number;
   /** Whether `head` ever held a key over 1,900 bytes: native counts see its bucket as one key. */
   readonly longKeys: boolean;
-  /** A flush of heads was cut off by a crash: some heads are newer than the watermark. */
-  readonly interrupted: boolean;
 }
 
 export interface RemovalState {
@@ -45,7 +44,7 @@ export const INITIAL_APPLIED: AppliedState = {
   revision: 1,
   compactRevision: -1,
 };
-export const INITIAL_HEADS: HeadsState = { watermark: 0, longKeys: false, interrupted: false };
+export const INITIAL_HEADS: HeadsState = { watermark: 0, longKeys: false };
 export const INITIAL_REMOVAL: RemovalState = { finished: -1, target: 0, fromMain: 0, fromSub: 0 };
 
 type Get = Pick<BackendReader, 'get'>;
@@ -73,13 +72,27 @@ export const writeSequence = (tx: BackendTransaction, sequence: number): void =>
 
 const PROGRESS = Buffer.from('progress');
 
-/** The bytes are valid until the next call on the reader. */
-export function readProgress(reader: Get): Uint8Array | undefined {
-  return reader.get(STATE, PROGRESS);
+/**
+ * Keys below the returned one were brought to disk by flush `flushId`. A mark of another flush is what a crash left: then null.
+ */
+export function readProgress(reader: Get, flushId: string): Uint8Array | null {
+  const bytes = reader.get(STATE, PROGRESS);
+  if (bytes === undefined) return null;
+  const key = bytes.subarray(1 + bytes[0]!);
+  return Buffer.from(bytes.subarray(1, 1 + bytes[0]!)).toString('latin1') === flushId ? copyBytes(key) : null;
 }
 
-export function writeProgress(transaction: BackendTransaction, key: Uint8Array): void {
-  transaction.put(STATE, PROGRESS, key);
+/** Whether a flush of heads began and did not end: some heads are newer than the watermark. */
+export function hasProgress(reader: Get): boolean {
+  return reader.get(STATE, PROGRESS) !== undefined;
+}
+
+export function writeProgress(transaction: BackendTransaction, flushId: string, key: Uint8Array): void {
+  const value = new Uint8Array(1 + flushId.length + key.length);
+  value[0] = flushId.length;
+  value.set(Buffer.from(flushId, 'latin1'), 1);
+  value.set(key, 1 + flushId.length);
+  transaction.put(STATE, PROGRESS, value);
 }
 
 export function clearProgress(transaction: BackendTransaction): void {

@@ -22,7 +22,7 @@ import { runSliced, type SlicedWork } from './read/sliced.ts';
 import { TableHash } from './read/table-hash.ts';
 import { ReadView } from './read/view.ts';
 import { checkFormat, walkTail } from './restart.ts';
-import { readApplied, readHeads, readRemoval } from './state.ts';
+import { readApplied, readHeads, readRemoval, readSequence } from './state.ts';
 import { recordFromHead } from './stored-record.ts';
 import type { EventBatch, KeyRecord, RangeOptions, RangeResult, Store, WriteTransaction } from './types.ts';
 import { StoreTransaction, type TransactionEnd } from './write-transaction.ts';
@@ -85,6 +85,7 @@ export class MvccStore implements Store {
       applied,
       heads,
       removal: readRemoval(reader),
+      firstSequence: readSequence(reader),
     });
     this.#flusher.noteLag(walked);
     this.#flusher.advance();

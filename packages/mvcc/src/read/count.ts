@@ -7,7 +7,7 @@
  * Runs: the index as of the last whole flush of heads, plus what the sealed and the active layer change. Edges: a native count of `head` as it is, plus the same, but of the sealed
  * layer only what is not on disk yet: a flush under way leaves a progress mark, read from the same snapshot as the count.
  */
-import { compareBytes, copyBytes } from '../bytes.ts';
+import { compareBytes } from '../bytes.ts';
 import { tableKey } from '../key-codec.ts';
 import { readProgress } from '../state.ts';
 import { HEAD } from '../tables.ts';
@@ -40,8 +40,8 @@ function countEdge(view: ReadView, low: Uint8Array, high: Uint8Array | null): nu
   const { heads, reader } = view;
   let count = reader.count('head', HEAD.physicalRange(low, high)) + heads.active.deltaBetween(low, high);
   if (heads.sealed !== null) {
-    const progress = readProgress(reader);
-    const from = progress !== undefined && compareBytes(progress, low) > 0 ? copyBytes(progress) : low;
+    const progress = readProgress(reader, heads.sealedId);
+    const from = progress !== null && compareBytes(progress, low) > 0 ? progress : low;
     if (high === null || compareBytes(from, high) < 0) count += heads.sealed.deltaBetween(from, high);
   }
   return count;

@@ -1,7 +1,7 @@
 /**
  * HashKV: a CRC-32C over the history up to a revision, equal on every member with the same history, and equal to etcd's.
  *
- *   "key", then for each record in order: 8 bytes main, "_", 8 bytes sub, ["t" for a tombstone], KeyValue
+ *   "key", then for each record in order: 8 bytes main, "_", 8 bytes sub, ["t" for a tombstone], KeyValue (of a tombstone: its key)
  *
  * Which records: all with C < main <= revision. Of those at or below the compact revision C only what a compaction keeps *and* what is still the
  * newest at the hashed revision: etcd computes its set of kept records there, not at C. A tombstone at C is left out (etcd 3.5.16+ keeps the record but
@@ -12,6 +12,7 @@
  * before the finished compaction no superseded record is left, so a walk over [finished, revision] finds all pointers.
  */
 import { crc32c } from '@node-rs/crc32';
+import { emptyKeyValueParts, readKeyValue } from '../key-value.ts';
 import { emptyRecordHeader, readRecordHeader } from '../log-record.ts';
 import { CompactedError } from '../types.ts';
 import type { ReadView } from './view.ts';
@@ -30,6 +31,7 @@ export class HashRead {
   readonly #view: ReadView;
   readonly #revision: number;
   readonly #header = emptyRecordHeader();
+  readonly #parts = emptyKeyValueParts();
   readonly #finished: () => number;
   #compactRevision = 0;
   #superseded = new RevisionSet();
@@ -141,8 +143,14 @@ export class HashRead {
     return true;
   }
 
-  #add(main: number, sub: number, bytes: Uint8Array, end: number): void {
+  #add(main: number, sub: number, bytes: Uint8Array, recordEnd: number): void {
     const start = this.#header.keyValueStart;
+    let end = recordEnd;
+    if (this.#header.tombstone) {
+      // etcd stores a tombstone as its key alone; ours says its revision too, as watchers get it.
+      readKeyValue(bytes, start, recordEnd, this.#parts);
+      end = this.#parts.keyEnd;
+    }
     if (BUFFER_BYTES - this.#used < 18 + end - start) {
       this.#flush();
       if (18 + end - start > BUFFER_BYTES) {

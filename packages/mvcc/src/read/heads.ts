@@ -22,6 +22,8 @@ export class Heads {
   #reader: BackendReader;
   active = new HeadLayer();
   sealed: HeadLayer | null = null;
+  /** Name of the flush that brings the sealed layer to disk: no other one, of this run or an earlier one, has it. */
+  sealedId = '';
   #recent: HeadLayer | null = null;
 
   constructor(reader: BackendReader) {
@@ -36,9 +38,10 @@ export class Heads {
     return this.active.bytes + (this.sealed?.bytes ?? 0) + (this.#recent?.bytes ?? 0);
   }
 
-  seal(): HeadLayer {
+  seal(flushId: string): HeadLayer {
     assert(this.sealed === null, 'one layer of heads is sealed at a time');
     this.sealed = this.active;
+    this.sealedId = flushId;
     this.active = new HeadLayer();
     return this.sealed;
   }

@@ -12,7 +12,14 @@ export type WriterJob =
   /** Records, meta changes and the applied state, all in one transaction. */
   | { kind: 'log'; records: Uint8Array; meta: readonly MetaChange[]; state: AppliedState }
   /** Heads in key order: one part of a flush. The last part moves the watermark. */
-  | { kind: 'heads'; entries: Uint8Array; progress: Uint8Array; watermark: number; last: boolean }
+  | {
+      kind: 'heads';
+      entries: Uint8Array;
+      flushId: string;
+      progress: Uint8Array;
+      watermark: number;
+      last: boolean;
+    }
   /** One slice of physical removal up to the compact revision `target`. */
   | { kind: 'remove'; target: number; maxRecords: number }
   /** Rewrites the file without free pages. */

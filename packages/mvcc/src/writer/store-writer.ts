@@ -22,7 +22,6 @@ import { REVISION_KEY_BYTES } from '../revision.ts';
 import {
   clearProgress,
   readHeads,
-  readProgress,
   readRemoval,
   readSequence,
   writeApplied,
@@ -68,17 +67,7 @@ export class StoreWriter {
     this.#writer = options.backend.openWriter();
     const reader = options.backend.openReader();
     this.#sequence = readSequence(reader);
-    const interrupted = readProgress(reader) !== undefined;
     reader.close();
-    if (interrupted) this.#noteInterrupted();
-  }
-
-  /** The progress mark of a flush that a crash cut off must not be taken for one of the next flush. */
-  #noteInterrupted(): void {
-    this.#writer.write((transaction) => {
-      clearProgress(transaction);
-      writeHeads(transaction, { ...readHeads(transaction), interrupted: true });
-    });
   }
 
   /** Does `job`; `done` is called in this turn, except for a defragmentation and for what has to wait for it. */
@@ -166,9 +155,9 @@ export class StoreWriter {
       changes.settle(transaction);
       if (job.last) {
         clearProgress(transaction);
-        writeHeads(transaction, { watermark: job.watermark, longKeys, interrupted: false });
+        writeHeads(transaction, { watermark: job.watermark, longKeys });
       } else {
-        writeProgress(transaction, job.progress);
+        writeProgress(transaction, job.flushId, job.progress);
         if (longKeys !== before.longKeys) writeHeads(transaction, { ...before, longKeys });
       }
       this.#options.failpoint('mvccBeforeHeadCommit');
