@@ -8,7 +8,7 @@
  */
 import { changeConf } from './confchange/changer.ts';
 import { decodeConfChange, encodeConfChange } from './confchange/codec.ts';
-import { LEAVE_JOINT } from './confchange/types.ts';
+import { type ConfChange, LEAVE_JOINT } from './confchange/types.ts';
 import { CodecError, ConfChangeError } from './errors.ts';
 import { abortTransfer } from './leader-transfer.ts';
 import { appendAsLeader } from './proposals.ts';
@@ -32,6 +32,21 @@ export function confChangeObstacle(raft: Raft, data: Uint8Array): ProposeDropRea
   }
 }
 
+/**
+ * The first entry of a log: the configuration that the cluster was bootstrapped with, in place of a no-op. The nodes
+ * of that configuration know it already; one that joins later and is sent the log from its beginning learns it here.
+ */
+export function bootstrapChange(conf: ConfState): ConfChange {
+  return {
+    transition: 'auto',
+    steps: [
+      ...conf.voters.map((id) => ({ kind: 'add-voter' as const, id })),
+      ...conf.learners.map((id) => ({ kind: 'add-learner' as const, id })),
+    ],
+    context: new Uint8Array(0),
+  };
+}
+
 /** The host applies a configuration entry. */
 export function applyConfChange(raft: Raft, entry: Entry): ConfState {
   const conf = changeConf(raft.conf, decodeConfChange(entry.data));
@@ -48,7 +63,10 @@ function switchTo(raft: Raft, conf: ConfState): void {
   maybeCommit(raft);
   confirmRounds(raft);
   raft.replicationDue = true;
-  for (const progress of raft.tracker.progress.values()) progress.appendWanted = true;
+  // New members are asked at once where their logs end.
+  for (const progress of raft.tracker.progress.values()) {
+    if (progress.state === 'probe' && progress.match === 0) progress.appendWanted = true;
+  }
   if (!raft.tracker.isVoter(raft.id)) {
     // Removed or demoted by an entry that is committed: the others can go on without this node (thesis §4.2.2). The
     // last messages tell them how far the log is committed.

@@ -9,7 +9,11 @@
 export type NodeId = bigint;
 export const NONE: NodeId = 0n;
 
-/** What an entry carries. `normal` entries with empty data are the no-op a new leader appends (thesis §6.4). */
+/**
+ * What an entry carries. `normal` entries with empty data are the no-op a new leader appends (thesis §6.4).
+ * `confChange` entries also come from the core itself, with an empty `context`: the first entry of a log states the
+ * configuration the cluster was bootstrapped with, and a leader leaves joint configurations (thesis §4.3).
+ */
 export const EntryType = { normal: 0, confChange: 1 } as const;
 export type EntryType = (typeof EntryType)[keyof typeof EntryType];
 

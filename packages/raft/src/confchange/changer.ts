@@ -10,7 +10,7 @@
  */
 import { ConfChangeError } from '../errors.ts';
 import type { ConfState, NodeId } from '../types.ts';
-import { canonicalConf, checkConf, isJoint } from './conf.ts';
+import { canonicalConf, checkConf, isJoint, members } from './conf.ts';
 import type { ConfChange, ConfChangeStep } from './types.ts';
 
 /**
@@ -19,6 +19,8 @@ import type { ConfChange, ConfChangeStep } from './types.ts';
  */
 export function changeConf(conf: ConfState, change: ConfChange): ConfState {
   if (change.steps.length === 0 && change.transition === 'auto') return leaveJoint(conf);
+  // A node that knows no configuration yet takes the first as it is: there is nobody to agree with.
+  if (members(conf).length === 0) return applySteps(conf, change.steps);
   if (change.transition === 'auto' && votersMoved(conf, change.steps) <= 1) return simple(conf, change.steps);
   return enterJoint(conf, change.steps, change.transition !== 'joint-explicit');
 }

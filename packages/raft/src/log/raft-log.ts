@@ -197,6 +197,7 @@ export class RaftLog {
     if (index <= this.#committed) return false;
     assert(index <= this.lastIndex, 'log: what is committed exists here', index, this.lastIndex);
     this.#committed = index;
+    this.#trim();
     return true;
   }
 

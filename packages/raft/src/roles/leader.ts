@@ -1,14 +1,18 @@
 /**
  * Leaders: append, replicate, commit, confirm, and step down when they no longer lead (thesis §3.5, §6.2).
  */
+
+import { encodeConfChange } from '../confchange/codec.ts';
 import { assert } from '../errors.ts';
 import { abortTransfer, receiveTransferRequest } from '../leader-transfer.ts';
+import { bootstrapChange } from '../membership.ts';
 import { type Message, MessageType } from '../message.ts';
 import { appendAsLeader, receiveProposals } from '../proposals.ts';
 import type { Raft } from '../raft.ts';
 import { confirmRounds, receiveReadRequest, startRound } from '../read-index.ts';
 import { advanceOwnMatch, handleAppendResponse, handleHeartbeatResponse } from '../replication/leader.ts';
-import { EntryType, NONE } from '../types.ts';
+import { reportSnapshot } from '../replication/reports.ts';
+import { type Entry, EntryType, NONE } from '../types.ts';
 import { becomeFollower } from './follower.ts';
 
 export function becomeLeader(raft: Raft): void {
@@ -26,11 +30,18 @@ export function becomeLeader(raft: Raft): void {
   // Whatever configuration change the log still holds has to be applied before the next is proposed.
   raft.pendingConfIndex = raft.log.lastIndex;
   // The no-op of §6.4: committing it commits everything before it, and only then does the leader know what is.
-  appendAsLeader(raft, [{ type: EntryType.normal, data: new Uint8Array(0) }]);
+  appendAsLeader(raft, [firstEntry(raft)]);
   for (const [id, progress] of raft.tracker.progress) {
     // Every member gets a chance to answer before the first quorum check.
     if (id !== raft.id) progress.recentlyActive = true;
   }
+}
+
+function firstEntry(raft: Raft): Pick<Entry, 'type' | 'data'> {
+  if (raft.log.lastIndex > 0 || raft.tracker.joint) {
+    return { type: EntryType.normal, data: new Uint8Array(0) };
+  }
+  return { type: EntryType.confChange, data: encodeConfChange(bootstrapChange(raft.conf)) };
 }
 
 export function stepLeader(raft: Raft, message: Message): void {
@@ -68,7 +79,8 @@ export function tickLeader(raft: Raft): void {
   raft.replicationDue = true;
   if (raft.electionElapsed >= raft.config.electionTicks) {
     raft.electionElapsed = 0;
-    if (raft.config.checkQuorum && !quorumActive(raft)) {
+    const active = quorumActive(raft);
+    if (raft.config.checkQuorum && !active) {
       becomeFollower(raft, raft.term, NONE);
       return;
     }
@@ -87,7 +99,10 @@ function quorumActive(raft: Raft): boolean {
   if (own !== undefined) own.recentlyActive = true;
   const active = raft.rules.elected(raft.conf, raft.tracker.active) === 'won';
   for (const [id, progress] of raft.tracker.progress) {
-    if (id !== raft.id) progress.recentlyActive = false;
+    if (id === raft.id) continue;
+    // One that fell silent lost its snapshot with its connection; it gets another when it is heard again.
+    if (!progress.recentlyActive) reportSnapshot(raft, id, 'failed');
+    progress.recentlyActive = false;
   }
   return active;
 }

@@ -13,14 +13,25 @@ import {
   type RawNode,
   type Ready,
   type Snapshot,
+  StorageUnavailableError,
 } from '@quorate/raft';
 import { createMutant, EMPTY_CONF, type Rules } from '@quorate/raft/testing';
+
+/** Storage that can be told to be slow to read. */
+class SlowStorage extends MemoryStorage {
+  readable = true;
+
+  override entries(low: number, high: number, maxBytes: number): readonly Entry[] {
+    if (!this.readable) throw new StorageUnavailableError('the entries are being read');
+    return super.entries(low, high, maxBytes);
+  }
+}
 
 export type Options = Partial<Omit<RaftConfig, 'id' | 'storage' | 'random' | 'applied' | 'conf'>>;
 
 export class ScenarioNode {
   readonly id: bigint;
-  readonly storage: MemoryStorage;
+  readonly storage: SlowStorage;
   readonly #options: Options;
   readonly #rules: Partial<Rules>;
   raw: RawNode;
@@ -33,6 +44,9 @@ export class ScenarioNode {
   /** Reads answered, for later checks. */
   answered: { context: bigint; index: number }[] = [];
   jitter: number[] = [];
+  /** A slow state machine: what is handed out waits here until told. */
+  applyLater: Ready[] | null = null;
+  #lives = 0;
   running = true;
   /** Durable hard state, for checks. */
   durable: HardState = { term: 0, vote: 0n, commit: 0 };
@@ -40,13 +54,14 @@ export class ScenarioNode {
   constructor(id: bigint, conf: ConfState, options: Options, rules: Partial<Rules>) {
     this.id = id;
     this.conf = conf;
-    this.storage = new MemoryStorage(conf);
+    this.storage = new SlowStorage(conf);
     this.#options = options;
     this.#rules = rules;
     this.raw = this.#start();
   }
 
   #start(): RawNode {
+    this.#lives += 1;
     return createMutant(
       {
         ...this.#options,
@@ -54,7 +69,8 @@ export class ScenarioNode {
         storage: this.storage,
         applied: this.appliedIndex,
         conf: this.conf,
-        random: (bound) => (bound === 2 ** 32 ? 0 : (this.jitter.shift() ?? 0)),
+        random: (bound) =>
+          bound === 2 ** 32 ? this.#lives : (this.jitter.shift() ?? Number(this.id - 1n) % bound),
       },
       this.#rules,
     );
@@ -72,6 +88,7 @@ export class ScenarioNode {
   crash(): void {
     this.running = false;
     this.writing = [];
+    this.applyLater = null;
   }
 
   restart(): void {
@@ -106,6 +123,10 @@ export class ScenarioNode {
   }
 
   apply(ready: Ready): void {
+    if (this.applyLater !== null) {
+      this.applyLater.push(ready);
+      return;
+    }
     if (ready.snapshot !== null) this.#install(ready.snapshot);
     for (const entry of ready.committedEntries) {
       if (entry.type === EntryType.confChange) this.#applyConf(entry);

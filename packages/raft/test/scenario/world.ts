@@ -99,6 +99,33 @@ export class World {
         },
       );
     },
+    /** elect 1: a quiet campaign, up to the committed no-op */
+    elect: (words) => {
+      const quiet = this.#quiet;
+      this.#quiet = true;
+      this.node(words[0]).raw.campaign();
+      this.#stabilize([]);
+      this.#quiet = quiet;
+      if (this.node(words[0]).raw.status().role !== 'leader') throw new Error(`${words[0]} was not elected`);
+    },
+    /** unreadable 1: its storage cannot deliver entries just now; readable 1: it can again, and says so */
+    unreadable: (words) => {
+      this.node(words[0]).storage.readable = false;
+    },
+    readable: (words) => {
+      this.node(words[0]).storage.readable = true;
+      this.node(words[0]).raw.storageAvailable();
+    },
+    /** hold 1: its state machine stops applying; apply 1: it catches up and stops no more */
+    hold: (words) => {
+      this.node(words[0]).applyLater ??= [];
+    },
+    apply: (words) => {
+      const node = this.node(words[0]);
+      const waiting = node.applyLater ?? [];
+      node.applyLater = null;
+      for (const ready of waiting) node.apply(ready);
+    },
     campaign: (words) => this.node(words[0]).raw.campaign(),
     forget: (words) => this.node(words[0]).raw.forgetLeader(),
     tick: (words) => {
