@@ -1,3 +1,4 @@
 import { packageBuild } from '../../tsup.base.ts';
 
-export default packageBuild({ entry: ['src/index.ts'] });
+// `main` is loaded by bin/quoratectl.mjs; commands are imported when they run and become chunks of their own.
+export default packageBuild({ entry: ['src/index.ts', 'src/main.ts'], dts: false });

@@ -1,11 +1,12 @@
 /** The client: one object with the services on it. */
-import type { Init, UnaryMethod } from '@quorate/proto';
+import type { Init, ServerStreamingMethod, UnaryMethod } from '@quorate/proto';
 import { Cluster } from './cluster.ts';
 import { Kv } from './kv.ts';
 import { Leases } from './lease.ts';
 import { Maintenance } from './maintenance.ts';
 import { type CallOptions, type ConnectOptions, resolveOptions } from './options.ts';
 import type { KeySelector } from './range.ts';
+import { readStream } from './server-stream.ts';
 import { type CallKind, Session } from './session.ts';
 import type { Watch, WatchOptions } from './watch.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -54,6 +55,18 @@ export class Client implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<R> {
     return this.session.unary(method, request, kind, options);
+  }
+
+  /**
+   * Any call of the API that answers with a stream. Read as fast as the loop does; leaving the loop ends the call.
+   * There is no time limit unless `timeoutMs` sets one.
+   */
+  stream<Q, R>(
+    method: ServerStreamingMethod<Q, R>,
+    request: Init<Q>,
+    options: CallOptions = {},
+  ): AsyncGenerator<R, void, void> {
+    return readStream(this.session, method, request, options);
   }
 
   /** Ends everything that runs, with the error CLOSED. */

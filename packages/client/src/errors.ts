@@ -16,6 +16,7 @@ import {
   type RetryHint,
   type WatchCancelCode,
 } from '@quorate/proto';
+import type { Header } from './response.ts';
 
 /**
  * Errors that no server text describes.
@@ -63,14 +64,20 @@ export class ClientError extends Error {
   }
 }
 
-/** The compacted revision is known when a watch or a lagging read asks for what is gone. */
-export class CompactedError extends ClientError {
-  /** The oldest revision that can still be read. */
+/** The server ended a watch. */
+export class WatchCanceledError extends ClientError {
+  readonly header: Header;
+  /** The oldest revision that can still be read, when the watch asked for what is gone; otherwise 0. */
   readonly compactRevision: number;
 
-  constructor(compactRevision: number) {
-    super('COMPACTED', errorFacts.COMPACTED.message, { status: 'OUT_OF_RANGE', fromServer: true });
-    this.compactRevision = compactRevision;
+  constructor(
+    code: ClientErrorCode,
+    message: string,
+    details: { header: Header; compactRevision: number; retry?: RetryHint },
+  ) {
+    super(code, message, { status: 'CANCELLED', retry: details.retry ?? 'no', fromServer: true });
+    this.header = details.header;
+    this.compactRevision = details.compactRevision;
   }
 }
 

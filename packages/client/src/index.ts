@@ -3,7 +3,7 @@
 export { type Bytes, toBytes, toText } from './bytes.ts';
 export type { Cluster, Member } from './cluster.ts';
 export { type Client, connect } from './connect.ts';
-export { ClientError, type ClientErrorCode, CompactedError, type LocalCode } from './errors.ts';
+export { ClientError, type ClientErrorCode, type LocalCode, WatchCanceledError } from './errors.ts';
 export type { KeepAlive, Renewal } from './keep-alive.ts';
 export type { Kv } from './kv.ts';
 export type { LeaseGrant, LeaseInfo, Leases } from './lease.ts';

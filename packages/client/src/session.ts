@@ -83,10 +83,10 @@ export class Session {
     request: Init<Q>,
     options: CallOptions,
   ): Promise<ServerStreamCall<R>> {
-    const deadline = this.deadline(options);
-    const endpoint = await this.connected(deadline, options.signal);
+    const endpoint = await this.connected(this.deadline(options), options.signal);
     const metadata = await this.metadata(options, true);
     this.throwIfEnded(options.signal);
+    const deadline = this.deadline({ timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY });
     const call = endpoint.channel.makeServerStreamRequest(
       method.path,
       (message: Init<Q>) => toBuffer(method.request.encode(message)),

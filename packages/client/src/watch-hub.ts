@@ -11,15 +11,23 @@
  * A break that cannot heal (a refusal, a message that is none) ends every watch with its error.
  */
 import {
+  errorFacts,
   type Init,
   services,
   type WatchRequest,
   type WatchResponse,
   watchCancelCodeOf,
 } from '@quorate/proto';
-import { asClientError, ClientError, CompactedError, fromServiceError, localError } from './errors.ts';
+import {
+  asClientError,
+  type ClientError,
+  fromServiceError,
+  localError,
+  WatchCanceledError,
+} from './errors.ts';
 import { defaults } from './options.ts';
 import type { KeySelector } from './range.ts';
+import { toHeader } from './response.ts';
 import type { BidiCall, Session } from './session.ts';
 import { Watch, type WatchCarrier, type WatchOptions } from './watch.ts';
 
@@ -248,13 +256,13 @@ function canHeal(error: ClientError): boolean {
 }
 
 function cancelError(response: WatchResponse): ClientError {
-  if (response.compactRevision > 0n) return new CompactedError(Number(response.compactRevision));
+  const header = toHeader(response.header);
+  const compactRevision = Number(response.compactRevision);
+  if (compactRevision > 0)
+    return new WatchCanceledError('COMPACTED', errorFacts.COMPACTED.message, { header, compactRevision });
   const code = watchCancelCodeOf(response.cancelReason);
   const text = response.cancelReason === '' ? 'watch is canceled by the server' : response.cancelReason;
-  const retry = code === 'INVALID_AUTH_TOKEN' || code === 'AUTH_OLD_REVISION' || code === 'USER_EMPTY';
-  return new ClientError(code ?? 'STATUS', text, {
-    status: 'CANCELLED',
-    retry: retry ? 'authenticate' : 'no',
-    fromServer: true,
-  });
+  const login = code === 'INVALID_AUTH_TOKEN' || code === 'AUTH_OLD_REVISION' || code === 'USER_EMPTY';
+  const retry = login ? 'authenticate' : 'no';
+  return new WatchCanceledError(code ?? 'STATUS', text, { header, compactRevision, retry });
 }

@@ -6,7 +6,6 @@ import {
   between,
   type Client,
   ClientError,
-  CompactedError,
   compare,
   connect,
   fromKey,
@@ -15,6 +14,7 @@ import {
   toText,
   type Watch,
   type WatchBatch,
+  WatchCanceledError,
 } from '../src/index.ts';
 
 const installed = findProgram('etcd') !== null;
@@ -145,8 +145,8 @@ describe.skipIf(!installed)('against etcd', () => {
     await client.kv.compact(later.revision);
     const watch = client.watch('x', { startRevision: header.revision });
     const failure = await take(watch, 1).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(CompactedError);
-    expect((failure as CompactedError).compactRevision).toBe(later.revision);
+    expect(failure).toBeInstanceOf(WatchCanceledError);
+    expect((failure as WatchCanceledError).compactRevision).toBe(later.revision);
   });
 
   test('a watch on an empty range is refused', async () => {

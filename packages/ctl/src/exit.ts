@@ -1,0 +1,48 @@
+/** How a command ends: etcdctl's exit codes, and the one error that carries them out. */
+import { ClientError } from '@quorate/client';
+
+export const ExitCode = {
+  OK: 0,
+  /** Server or call failure, unknown command or flag, unhealthy cluster. */
+  ERROR: 1,
+  BAD_CONNECTION: 2,
+  INVALID_INPUT: 3,
+  /** Output format or option value that the command does not know. */
+  BAD_FEATURE: 4,
+  INTERRUPTED: 5,
+  IO: 6,
+  BAD_ARGS: 128,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** Ends the program with `code`, after `Error: message` on standard error (nothing for an empty message). */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+export function badArgs(message: string): CommandError {
+  return new CommandError(ExitCode.BAD_ARGS, message);
+}
+
+/** The text of a failed call, as etcdctl prints it. */
+export function callErrorText(error: unknown): string {
+  if (!(error instanceof ClientError)) return error instanceof Error ? error.message : String(error);
+  if (error.code === 'DEADLINE_EXCEEDED' || error.code === 'CONNECTION_FAILED')
+    return 'context deadline exceeded';
+  if (error.code === 'CANCELLED') return 'context canceled';
+  if (error.code === 'STATUS' || error.code === 'CONNECTION_LOST')
+    return `rpc error: code = ${goStatusName(error.status)} desc = ${error.message}`;
+  return error.message;
+}
+
+/** `FAILED_PRECONDITION` is `FailedPrecondition` in Go; the one exception is spelled with one l. */
+function goStatusName(name: string): string {
+  if (name === 'CANCELLED') return 'Canceled';
+  return name.toLowerCase().replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+}
