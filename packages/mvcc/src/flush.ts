@@ -251,7 +251,7 @@ export class Flusher {
         if (result.kind === 'heads') {
           view.reader.refresh();
           view.blocks = BlockIndex.unpack(result.blocks);
-          view.longKeys = result.longKeys;
+          view.longKeys ||= result.longKeys;
           view.heads.dropSealed();
           this.#headWatermark = watermark;
           this.#sealedHeads = null;
