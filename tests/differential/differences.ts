@@ -76,6 +76,19 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         JSON.stringify(withoutKeysOnlyLeases(step.request, theirs)) &&
       JSON.stringify(ours) !== JSON.stringify(theirs),
   },
+  {
+    name: 'alarm answers have a header',
+    reason: 'sem-003 lists the answers without a header; alarms are not among them, and 3.4 leaves it out',
+    when: (step, ours, theirs) =>
+      step.call === 'Maintenance/Alarm' && isTree(ours) && isTree(theirs) && theirs.header === undefined,
+    ours: (_, ours, theirs) => {
+      if (!isTree(ours) || !isTree(theirs) || !isTree(ours.header)) return false;
+      const { header, ...rest } = ours;
+      return (
+        Object.keys(header as Tree).join() === 'revision' && JSON.stringify(rest) === JSON.stringify(theirs)
+      );
+    },
+  },
 ];
 
 /** The difference that explains these two answers, or null when nothing known does. */
