@@ -13,6 +13,7 @@ export {
 } from './handler.ts';
 // What is not gRPC.
 export type { HttpExchange, HttpExchangeListener, HttpHandOver } from './http/exchange.ts';
+export { nodeHttpHandOver } from './http/node-http.ts';
 // Bounds.
 export { defaultLimits, type Limits, type Rate } from './limits.ts';
 // The server.

@@ -109,6 +109,8 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.counters.http1ConnectionsTotal++;
     socket.unshift(bytes);
     http.connection(socket);
+    // Sniffing paused it, so that nothing was lost before the taker had its listeners.
+    socket.resume();
   }
 
   #serveHttp2(socket: Socket, bytes?: Buffer): void {

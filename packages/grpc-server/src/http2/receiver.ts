@@ -459,7 +459,8 @@ export class Receiver implements FrameSink {
     }
     connection.host.counters.pingsReceivedTotal++;
     if (!connection.keepalive.clientPing(connection.nowMs, connection.streams.size > 0)) {
-      return connection.calm('too_many_pings');
+      connection.calm('too_many_pings');
+      return;
     }
     connection.sendPingAck(opaque);
   }
