@@ -17,7 +17,6 @@ import { MAX_HEAD_ENTRY_BYTES, writeHeadEntry } from './head-entry.ts';
 import type { MetaLayers } from './meta-layer.ts';
 import type { StoreLimits } from './options.ts';
 import type { ReadView } from './read/view.ts';
-import { REVISION_KEY_BYTES, writeRevisionKey } from './revision.ts';
 import { type AppliedState, FORMAT, type HeadsState, type RemovalState, readRemoval } from './state.ts';
 import { StoreBusyError } from './types.ts';
 import { FrameWriter, type WriterJob, type WriterResult } from './writer/jobs.ts';
@@ -164,18 +163,11 @@ export class Flusher {
       compactRevision: view.compactRevision,
     };
     const segment = view.records.seal();
-    const records = new FrameWriter(segment.bytes + segment.count * REVISION_KEY_BYTES + 64);
-    for (let i = 0; i < segment.count; i++) {
-      const { target, offset } = records.reserve(REVISION_KEY_BYTES);
-      writeRevisionKey(target, offset, segment.main(i), segment.sub(i));
-      const { bytes, start, end } = segment.frame(i);
-      records.frame(bytes, start, end);
-    }
     const changes = meta.seal();
     this.#sealedState = state;
     this.#dirty = false;
     failpoint('mvccAfterSeal');
-    this.#submit({ kind: 'log', records: records.finish(), meta: changes, state }, () => {
+    this.#submit({ kind: 'log', records: segment.pack(), meta: changes, state }, () => {
       view.reader.refresh();
       failpoint('mvccBeforeDropSealed');
       view.records.flushedMain = state.revision;

@@ -40,7 +40,8 @@ export function openStore(options: StoreOptions): MvccStore {
 
 export class MvccStore implements Store {
   readonly #options: StoreOptions;
-  readonly #limits: StoreLimits;
+  /** The bounds in force. */
+  readonly limits: StoreLimits;
   readonly #view: ReadView;
   readonly #meta: MetaLayers;
   readonly #pages = new PageCounts();
@@ -53,7 +54,7 @@ export class MvccStore implements Store {
 
   constructor(options: StoreOptions, limits: StoreLimits, mapSizeBytes: number, openBackend: () => Backend) {
     this.#options = options;
-    this.#limits = limits;
+    this.limits = limits;
     const backend = openBackend();
     const reader = backend.openReader();
     const applied = readApplied(reader);
@@ -93,7 +94,7 @@ export class MvccStore implements Store {
 
   #startWriter(backend: Backend, mapSizeBytes: number): WriterPort {
     const { storage, inThread, failpoint, afterPoll } = this.#options;
-    const { blockKeys } = this.#limits;
+    const { blockKeys } = this.limits;
     if ('directory' in storage && inThread !== true) {
       const data = { directory: storage.directory, mapSizeBytes, blockKeys };
       return threadedWriter(data, failpoint, (error) => this.#flusher.fail(error));
@@ -164,7 +165,7 @@ export class MvccStore implements Store {
     const { monotonicMs, afterPoll } = this.#options;
     runSliced(
       begin,
-      { monotonicMs, afterPoll, sliceMs: this.#limits.sliceMs, closed: () => this.#closed },
+      { monotonicMs, afterPoll, sliceMs: this.limits.sliceMs, closed: () => this.#closed },
       done,
     );
   }
@@ -181,7 +182,7 @@ export class MvccStore implements Store {
   }
 
   readEvents(from: number, maxBytes: number): { batches: readonly EventBatch[]; next: number } {
-    const deadlineMs = this.#options.monotonicMs() + this.#limits.sliceMs;
+    const deadlineMs = this.#options.monotonicMs() + this.limits.sliceMs;
     return readEvents(this.#view, from, maxBytes, () => this.#options.monotonicMs() >= deadlineMs);
   }
 

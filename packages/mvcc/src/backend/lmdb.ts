@@ -54,6 +54,25 @@ function tidy(directory: string): number {
   return newest;
 }
 
+/**
+ * Scans give views into the buffers that lmdb-js reuses for every key and value, as `BackendReader.scan` allows: a copy of each costs more than
+ * the scan itself.
+ */
+const KEY_VIEWS = {
+  writeKey(key: Uint8Array, target: Uint8Array, start: number): number {
+    target.set(key, start);
+    return start + key.length;
+  },
+  readKey(target: Uint8Array, start: number, end: number): Uint8Array {
+    return new Uint8Array(target.buffer, target.byteOffset + start, end - start);
+  },
+};
+const VALUE_VIEWS = {
+  encode: (value: Uint8Array): Uint8Array => value,
+  decode: (bytes: Uint8Array, size: number): Uint8Array =>
+    new Uint8Array(bytes.buffer, bytes.byteOffset, size),
+};
+
 type Tables = Record<TableName, Database<Uint8Array, Uint8Array>>;
 
 interface Opened {
@@ -75,7 +94,11 @@ function openFile(path: string, mapSizeBytes: number): Opened {
     } as Parameters<typeof open>[0]) as RootDatabase<Uint8Array, Uint8Array>;
     const tables: Tables = {};
     for (const name of TABLE_NAMES) {
-      tables[name] = root.openDB<Uint8Array, Uint8Array>({ name, keyEncoding: 'binary', encoding: 'binary' });
+      tables[name] = root.openDB({
+        name,
+        keyEncoder: KEY_VIEWS,
+        encoder: VALUE_VIEWS,
+      } as object) as Tables[string];
     }
     return { root, tables };
   } catch (error) {

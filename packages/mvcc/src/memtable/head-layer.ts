@@ -20,9 +20,7 @@ const ENTRY_BYTES = 110;
 
 export class HeadLayer {
   readonly #keys = new KeyArena();
-  readonly #order = new SortedEntries((entry) => this.#delta(entry));
-  #wanted: Uint8Array = new Uint8Array(0);
-  readonly #compareWanted = (entry: number): number => this.#keys.compare(entry, this.#wanted);
+  readonly #order = new SortedEntries(this.#keys, (entry) => this.#delta(entry));
   readonly #leases = new Map<bigint, Set<number>>();
   #dirtyCount = 0;
   #flags = new Uint8Array(256);
@@ -52,8 +50,7 @@ export class HeadLayer {
   find(key: Uint8Array): number {
     const entry = this.#keys.find(key);
     if (entry !== UNKNOWN) return entry;
-    this.#wanted = key;
-    return this.#order.find(this.#compareWanted);
+    return this.#order.find(key);
   }
 
   /** Adds a clean entry that equals what lies below (`below` null: nothing does). */
@@ -66,8 +63,7 @@ export class HeadLayer {
     if (below !== null) this.#store(entry, below);
     if (this.live(entry)) this.#flags[entry]! |= BASE_LIVE;
     if (this.#lease[entry] !== 0n) this.#noteLease(this.#lease[entry]!, entry);
-    this.#wanted = key;
-    this.#order.insert(entry, this.#compareWanted);
+    this.#order.insert(entry, key);
     return entry;
   }
 
@@ -140,7 +136,7 @@ export class HeadLayer {
 
   /** Visits entries with keys from `low` on, in order, until `visit` returns false. */
   scan(low: Uint8Array, visit: (entry: number) => boolean): void {
-    this.#order.scan((entry) => this.#keys.compare(entry, low), visit);
+    this.#order.scan(low, visit);
   }
 
   compare(entry: number, key: Uint8Array): number {
@@ -149,10 +145,7 @@ export class HeadLayer {
 
   /** What this layer adds to the number of live keys in `[low, high)`. */
   deltaBetween(low: Uint8Array, high: Uint8Array | null): number {
-    return this.#order.deltaBetween(
-      (entry) => this.#keys.compare(entry, low),
-      high === null ? null : (entry) => this.#keys.compare(entry, high),
-    );
+    return this.#order.deltaBetween(low, high);
   }
 
   /** Visits entries that have `lease` now. */
@@ -170,8 +163,7 @@ export class HeadLayer {
   #noteDelta(entry: number, before: number): void {
     const change = this.#delta(entry) - before;
     if (change === 0) return;
-    this.#wanted = this.#keys.key(entry);
-    this.#order.changeDelta(this.#compareWanted, change);
+    this.#order.changeDelta(this.#keys.key(entry), change);
   }
 
   #noteLease(lease: bigint, entry: number): void {

@@ -4,8 +4,6 @@
  * Finding a key is one probe most of the time. Somebody may send keys made to collide: after `MAX_PROBES` the index gives up and
  * answers "unknown", and the caller looks in the sorted list instead, so the cost stays logarithmic.
  */
-import { compareBytes } from '../bytes.ts';
-
 const CHUNK_BYTES = 64 << 10;
 const MAX_PROBES = 24;
 const NONE = 0;
@@ -73,18 +71,24 @@ export class KeyArena {
     return this.#chunks[this.#chunkOf[entry]!]!.subarray(start, start + this.#length[entry]!);
   }
 
+  /** Bytes that the last two compared keys have in common at their beginning. */
+  common = 0;
+
   /** Below 0 when the entry's key is less than `key`. */
   compare(entry: number, key: Uint8Array): number {
+    return this.compareFrom(entry, key, 0);
+  }
+
+  /** The same for keys known to agree in their first `from` bytes. Sets `common`. */
+  compareFrom(entry: number, key: Uint8Array, from: number): number {
     const chunk = this.#chunks[this.#chunkOf[entry]!]!;
     const start = this.#start[entry]!;
     const length = this.#length[entry]!;
-    const shorter = Math.min(length, key.length);
-    if (shorter > 256) return compareBytes(this.key(entry), key);
-    for (let i = 0; i < shorter; i++) {
-      const difference = chunk[start + i]! - key[i]!;
-      if (difference !== 0) return difference;
-    }
-    return length - key.length;
+    const shorter = length < key.length ? length : key.length;
+    let i = from;
+    while (i < shorter && chunk[start + i] === key[i]) i++;
+    this.common = i;
+    return i < shorter ? chunk[start + i]! - key[i]! : length - key.length;
   }
 
   #place(entry: number): void {

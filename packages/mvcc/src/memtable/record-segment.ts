@@ -6,10 +6,13 @@
  * change or move, so views into them may be handed out and kept (a kept view keeps its chunk of at most 256 KiB, or its own record).
  */
 import { type RecordFields, recordBytes, writeRecord } from '../log-record.ts';
+import { REVISION_KEY_BYTES, writeRevisionKey, writeUint32 } from '../revision.ts';
 import type { RecordFrame } from '../stored-record.ts';
 
 const FIRST_CHUNK_BYTES = 16 << 10;
 const CHUNK_BYTES = 256 << 10;
+/** A record's revision key and length, in front of it: chunks are what the writer gets, as they are. */
+const FRAME_BYTES = REVISION_KEY_BYTES + 4;
 /** What a record costs besides its own bytes. */
 const INDEX_BYTES = 24;
 
@@ -58,16 +61,33 @@ export class RecordSegment {
     };
   }
 
+  /** All records framed one after the other, `{ revision key, length 4 bytes, record }*`, in a buffer of its own. */
+  pack(): Uint8Array<ArrayBuffer> {
+    const packed = new Uint8Array(this.#bytes - this.#count * INDEX_BYTES);
+    let at = 0;
+    for (let chunk = 0, index = 0; chunk < this.#chunks.length; chunk++) {
+      // The last record of a chunk tells how much of it is used.
+      let end = 0;
+      for (; index < this.#count && this.#chunkOf[index] === chunk; index++) end = this.#end[index]!;
+      packed.set(this.#chunks[chunk]!.subarray(0, end), at);
+      at += end;
+    }
+    return packed;
+  }
+
   append(fields: RecordFields): void {
-    const size = recordBytes(fields);
+    const length = recordBytes(fields);
+    const size = FRAME_BYTES + length;
     if (this.#chunk.length - this.#used < size) this.#addChunk(size);
     if (this.#count === this.#main.length) this.#grow();
     const index = this.#count++;
     this.#main[index] = fields.main;
     this.#sub[index] = fields.sub;
     this.#chunkOf[index] = this.#chunks.length - 1;
-    this.#start[index] = this.#used;
-    this.#used = writeRecord(this.#chunk, this.#used, fields);
+    writeRevisionKey(this.#chunk, this.#used, fields.main, fields.sub);
+    writeUint32(this.#chunk, this.#used + REVISION_KEY_BYTES, length);
+    this.#start[index] = this.#used + FRAME_BYTES;
+    this.#used = writeRecord(this.#chunk, this.#used + FRAME_BYTES, fields);
     this.#end[index] = this.#used;
     this.#bytes += size + INDEX_BYTES;
   }
@@ -76,10 +96,10 @@ export class RecordSegment {
   truncate(count: number): void {
     while (this.#count > count) {
       const index = --this.#count;
-      this.#bytes -= this.#end[index]! - this.#start[index]! + INDEX_BYTES;
+      this.#bytes -= this.#end[index]! - this.#start[index]! + FRAME_BYTES + INDEX_BYTES;
       this.#chunks.length = this.#chunkOf[index]! + 1;
       this.#chunk = this.#chunks[this.#chunks.length - 1]!;
-      this.#used = this.#start[index]!;
+      this.#used = this.#start[index]! - FRAME_BYTES;
     }
   }
 

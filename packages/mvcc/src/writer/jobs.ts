@@ -67,14 +67,6 @@ export class FrameWriter {
     this.#used += end - start;
   }
 
-  /** Room for `size` bytes, to be filled by the caller at the returned offset of `target`. */
-  reserve(size: number): { target: Uint8Array; offset: number } {
-    this.#ensure(size);
-    const offset = this.#used;
-    this.#used += size;
-    return { target: this.#bytes, offset };
-  }
-
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#used);
   }

@@ -1,0 +1,167 @@
+/**
+ * What flush policies cost: CPU and bytes per put, restart, reads, stalls, memory, at a number of keys.
+ *
+ *   node --conditions=@quorate/source --expose-gc packages/mvcc/bench/flush-policy.ts KEYS [PUTS] [name=value ...]
+ *
+ * Loads KEYS keys in order (256-byte values), then does PUTS random puts in turns of 64, as a busy server would, and prints one line of JSON.
+ * `name=value` sets a limit (`headEntries=50000`); `dir=PATH` chooses the folder (default: the system's temporary one).
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { type MvccStore, openStore, type StoreLimits } from '../src/index.ts';
+
+const [keysText, putsText, ...settings] = process.argv.slice(2);
+const keyCount = Number(keysText ?? 100_000);
+const putCount = Number(putsText ?? 200_000);
+const limits: Record<string, number> = {};
+let parent = tmpdir();
+for (const setting of settings) {
+  const [name, value] = setting.split('=') as [string, string];
+  if (name === 'dir') parent = value;
+  else limits[name] = Number(value);
+}
+const directory = mkdtempSync(join(parent, 'mvcc-bench-'));
+
+const open = (): MvccStore =>
+  openStore({
+    storage: { directory },
+    monotonicMs: () => performance.now(),
+    afterPoll: (callback) => setImmediate(callback),
+    limits: limits as Partial<StoreLimits>,
+  });
+const flush = (store: MvccStore, how: 'flush' | 'flushHeads'): Promise<void> =>
+  new Promise((resolve, reject) => store[how]((error) => (error === null ? resolve() : reject(error))));
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Kubernetes-like: 39 bytes. */
+const keyOf = (n: number): Uint8Array =>
+  Buffer.from(`/registry/pods/namespace/pod-${String(n).padStart(10, '0')}`);
+const value = new Uint8Array(256).fill(0x61);
+
+/** A fixed sequence, so that two runs do the same. */
+let random = 12345;
+const nextRandom = (bound: number): number => {
+  random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+  return Math.floor((random / 2 ** 32) * bound);
+};
+
+const procField = (file: string, name: string): number =>
+  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/self/${file}`, 'utf8'))?.[1] ?? 0);
+const writtenBytes = (): number => procField('io', 'write_bytes');
+const anonymousMb = (): number => Math.round(procField('status', 'RssAnon') / 1024);
+
+let index = 0;
+let busyTurns = 0;
+let mainMs = 0;
+
+/** Applies `count` puts in turns of 64. */
+async function puts(store: MvccStore, count: number, keyAt: (i: number) => number): Promise<void> {
+  for (let i = 0; i < count; ) {
+    const began = performance.now();
+    for (let j = 0; j < 64 && i < count; j++, i++) {
+      try {
+        const transaction = store.begin(index + 1, 1);
+        transaction.put(keyOf(keyAt(i)), value, 0n);
+        transaction.commit();
+        index++;
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'STORE_BUSY') throw error;
+        busyTurns++;
+        i--;
+        break;
+      }
+    }
+    mainMs += performance.now() - began;
+    await turn();
+  }
+}
+
+const loadBegan = performance.now();
+let store = open();
+await puts(store, keyCount, (i) => i);
+await flush(store, 'flushHeads');
+await store.close();
+const loadMs = performance.now() - loadBegan;
+
+store = open();
+index = store.appliedIndex;
+await turn();
+globalThis.gc?.();
+busyTurns = mainMs = 0;
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+const cpuBefore = process.cpuUsage();
+const bytesBefore = writtenBytes();
+const wallBegan = performance.now();
+let peakMb = 0;
+for (let done = 0; done < putCount; done += 10_000) {
+  await puts(store, Math.min(10_000, putCount - done), () => nextRandom(keyCount));
+  peakMb = Math.max(peakMb, anonymousMb());
+}
+const wallMs = performance.now() - wallBegan;
+const putMainUs = (mainMs * 1000) / putCount;
+await flush(store, 'flushHeads');
+const cpu = process.cpuUsage(cpuBefore);
+const written = writtenBytes() - bytesBefore;
+delay.disable();
+
+// Reads while nothing else goes on: random keys, nearly all from LMDB.
+const gets = 50_000;
+const getBegan = performance.now();
+for (let i = 0; i < gets; i++) {
+  void store.get(keyOf(nextRandom(keyCount)))!.value;
+  if (i % 512 === 511) await turn();
+}
+const getUs = ((performance.now() - getBegan) * 1000) / gets;
+
+const counts = 2_000;
+const countBegan = performance.now();
+const all = { key: Buffer.from('/'), end: Buffer.from('0'), revision: 0, limit: 10 };
+for (let i = 0; i < counts; i++) {
+  store.rangeSync(all);
+  if (i % 64 === 63) await turn();
+}
+const limitedRangeUs = ((performance.now() - countBegan) * 1000) / counts;
+
+// A worst-case restart: as many records as the policy lets wait for their heads.
+const lag = Math.min(store.limits.headLagRecords, store.limits.headEntries) - 1_000;
+await puts(store, lag, () => nextRandom(keyCount));
+await flush(store, 'flush');
+await store.close();
+await turn();
+const openBegan = performance.now();
+store = open();
+const openMs = performance.now() - openBegan;
+void store.get(keyOf(1))!.value;
+const restartMs = performance.now() - openBegan;
+await store.close();
+
+console.log(
+  JSON.stringify({
+    keys: keyCount,
+    puts: putCount,
+    limits,
+    loadSec: round(loadMs / 1000),
+    putMainUs: round(putMainUs),
+    putCpuUs: round((cpu.user + cpu.system) / putCount),
+    putWallUs: round((wallMs * 1000) / putCount),
+    writtenBytesPerPut: Math.round(written / putCount),
+    busyTurns,
+    longestStallMs: round(delay.max / 1e6),
+    p999StallMs: round(delay.percentile(99.9) / 1e6),
+    getUs: round(getUs),
+    limitedRangeUs: round(limitedRangeUs),
+    lagAtRestart: lag,
+    openMs: round(openMs),
+    restartMs: round(restartMs),
+    anonymousPeakMb: peakMb,
+    maxRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+  }),
+);
+rmSync(directory, { recursive: true, force: true });
+
+function round(n: number): number {
+  return Math.round(n * 100) / 100;
+}
