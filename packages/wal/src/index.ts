@@ -13,6 +13,15 @@ export {
 } from './errors.ts';
 // Faults
 export { type Failpoint, WAL_FAILPOINTS, type WalFailpointName } from './failpoints.ts';
+// Looking at it offline
+export {
+  type DumpLine,
+  type DumpOptions,
+  describeVerification,
+  dumpWal,
+  verifyWal,
+  type WalVerification,
+} from './inspect.ts';
 export { nodeDisk } from './node/disk.ts';
 // Opening
 export { openWal, openWalInline, WAL_DEFAULTS } from './open.ts';
