@@ -98,7 +98,7 @@ function openFile(path: string, mapSizeBytes: number): Opened {
         name,
         keyEncoder: KEY_VIEWS,
         encoder: VALUE_VIEWS,
-      } as object) as Tables[string];
+      } as never) as unknown as Tables[string];
     }
     return { root, tables };
   } catch (error) {

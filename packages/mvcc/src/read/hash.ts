@@ -9,7 +9,7 @@
  * part of the contract, the second condition falls away.
  *
  * None of this looks at what removal did so far. A record at or below C is superseded when some later record up to the hashed revision points to it as its previous one;
- * before the finished compaction no superseded record is left, so a walk over [finished, revision] finds all pointers.
+ * before the finished compaction no superseded record is left (but perhaps in the ring), so a walk over [finished, revision] finds all pointers.
  */
 import { crc32c } from '@node-rs/crc32';
 import { emptyKeyValueParts, readKeyValue } from '../key-value.ts';
@@ -63,7 +63,7 @@ export class HashRead {
     this.#stage = 'pointers';
     this.#anyAlive = false;
     this.#aliveFrom = new Uint8Array(0);
-    this.#atMain = Math.max(0, this.#finished());
+    this.#atMain = Math.max(0, Math.min(this.#finished(), this.#view.records.firstMemoryMain()));
     this.#atSub = 0;
     this.#crc = SEED;
     this.#used = 0;

@@ -84,7 +84,7 @@ export class Records implements RecordSource {
 
   /** Visits records from `(main, sub)` on, up to and with main revision `last`. */
   walk(main: number, sub: number, last: number, visit: RecordVisitor): void {
-    const fromMemory = this.#firstMemoryMain();
+    const fromMemory = this.firstMemoryMain();
     if (main < fromMemory) {
       let goOn = true;
       const low = revisionKey(main, sub);
@@ -104,7 +104,8 @@ export class Records implements RecordSource {
     }
   }
 
-  #firstMemoryMain(): number {
+  /** Lowest main revision that a segment holds. */
+  firstMemoryMain(): number {
     for (const segment of this.#segments) if (segment.count > 0) return segment.firstMain;
     return Number.MAX_SAFE_INTEGER;
   }
