@@ -11,10 +11,11 @@ import { decodeConfChange, encodeConfChange } from './confchange/codec.ts';
 import { type ConfChange, LEAVE_JOINT } from './confchange/types.ts';
 import { CodecError, ConfChangeError } from './errors.ts';
 import { abortTransfer } from './leader-transfer.ts';
+import { MessageType } from './message.ts';
 import { appendAsLeader } from './proposals.ts';
 import type { Raft } from './raft.ts';
 import { confirmRounds } from './read-index.ts';
-import { maybeCommit, sendAppends } from './replication/leader.ts';
+import { maybeCommit } from './replication/leader.ts';
 import type { ProposeDropReason } from './results.ts';
 import { becomeFollower } from './roles/follower.ts';
 import { StorageUnavailableError } from './storage.ts';
@@ -50,11 +51,11 @@ export function bootstrapChange(conf: ConfState): ConfChange {
 /** The host applies a configuration entry. */
 export function applyConfChange(raft: Raft, entry: Entry): ConfState {
   const conf = changeConf(raft.conf, decodeConfChange(entry.data));
-  switchTo(raft, conf);
+  switchTo(raft, conf, entry.index);
   return conf;
 }
 
-function switchTo(raft: Raft, conf: ConfState): void {
+function switchTo(raft: Raft, conf: ConfState, index: number): void {
   raft.tracker.reconfigure(conf, raft.log.lastIndex + 1);
   if (!raft.leading) return;
   raft.reads.renewLease();
@@ -65,14 +66,32 @@ function switchTo(raft: Raft, conf: ConfState): void {
   raft.replicationDue = true;
   // New members are asked at once where their logs end.
   for (const progress of raft.tracker.progress.values()) {
-    if (progress.state === 'probe' && progress.match === 0) progress.appendWanted = true;
+    if (progress.state === 'probe' && progress.match === 0 && !progress.probeSent)
+      progress.appendWanted = true;
   }
-  if (!raft.tracker.isVoter(raft.id)) {
-    // Removed or demoted by an entry that is committed: the others can go on without this node (thesis §4.2.2). The
-    // last messages tell them how far the log is committed.
-    sendAppends(raft);
-    becomeFollower(raft, raft.term, NONE);
+  if (!raft.tracker.isVoter(raft.id) && raft.departure === 0) raft.departure = index;
+}
+
+/**
+ * A leader that is no longer a voter leads on until a quorum of those that stay knows that the change is committed
+ * (thesis §4.2.2), then asks the most advanced of them to campaign.
+ *
+ * Stepping down at once could leave nobody able to win: two nodes, the leader removes itself, and the other one, not
+ * having heard of the commitment, waits for the vote of a node that has the longer log and may not campaign.
+ */
+export function maybeDepart(raft: Raft): void {
+  if (raft.departure === 0) return;
+  if (raft.tracker.isVoter(raft.id)) {
+    raft.departure = 0;
+    return;
   }
+  if (raft.rules.reached(raft.conf, raft.tracker.knownCommit) < raft.departure) return;
+  let successor = NONE;
+  for (const id of raft.conf.voters) {
+    if (successor === NONE || raft.tracker.matched(id) > raft.tracker.matched(successor)) successor = id;
+  }
+  raft.send(successor, { type: MessageType.timeoutNow });
+  becomeFollower(raft, raft.term, NONE);
 }
 
 /** Leaves a joint configuration that asks for it, once the entry that entered it is applied (thesis §4.3). */

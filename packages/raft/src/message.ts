@@ -40,7 +40,7 @@ export interface Message {
   /** Term of the entry at `index`. */
   readonly logTerm: number;
   readonly entries: readonly Entry[];
-  /** Leader's commit index; on a heartbeat never above what the receiver is known to have. */
+  /** Sender's commit index; on a heartbeat never above what the receiver is known to have. */
   readonly commit: number;
   readonly reject: boolean;
   /** appendResponse with `reject`: highest index that may still agree; its term is in `logTerm` (0: unknown). */

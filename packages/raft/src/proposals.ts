@@ -28,7 +28,8 @@ export function receiveProposals(raft: Raft, message: Message): void {
 }
 
 function obstacle(raft: Raft, proposal: Proposal): ProposeDropReason | null {
-  if (!raft.tracker.isMember(raft.id)) return 'not-a-member';
+  // A leader on its way out; see `maybeDepart`.
+  if (!raft.tracker.isVoter(raft.id)) return 'not-a-member';
   if (raft.transferee !== NONE) return 'transferring';
   if (proposal.type === EntryType.confChange) {
     const reason = confChangeObstacle(raft, proposal.data);

@@ -52,6 +52,8 @@ export class Raft {
   ownVotePending = false;
   /** Target of a leadership transfer under way (thesis §3.10). */
   transferee: NodeId = NONE;
+  /** Leader: index of the change that ended its own membership; 0 while it is a voter. */
+  departure = 0;
   /** Index of the newest configuration change that may not be applied yet; no other is proposed until it is. */
   pendingConfIndex = 0;
   /** Configuration entries before this index were looked through; see `membership.ts`. */
@@ -121,6 +123,7 @@ export class Raft {
     this.drawElectionTimeout();
     this.ownVotePending = false;
     this.transferee = NONE;
+    this.departure = 0;
     this.pendingConfIndex = 0;
     this.replicationDue = false;
     this.tracker.resetVotes();

@@ -14,7 +14,7 @@ export type ProposeDropReason =
   | 'too-many-uncommitted'
   /** Leadership is being handed over (thesis §3.10); retry once a new leader is known. */
   | 'transferring'
-  /** This node is not part of the configuration. */
+  /** This node is not part of the configuration, or a leader that is about to leave it. */
   | 'not-a-member'
   /** A configuration change is under way; one at a time (thesis §4.1). */
   | 'conf-change-pending'

@@ -20,7 +20,7 @@ export function handleAppend(raft: Raft, message: Message): void {
   const type = MessageType.appendResponse;
   if (message.index < log.committed) {
     // An old message: everything up to the commit index agrees with any leader's log.
-    raft.sendAfterPersist(message.from, { type, index: log.committed });
+    raft.sendAfterPersist(message.from, { type, index: log.committed, commit: log.committed });
     return;
   }
   if (!log.matches(message.index, message.logTerm)) {
@@ -31,6 +31,7 @@ export function handleAppend(raft: Raft, message: Message): void {
       reject: true,
       rejectHint: hint.index,
       logTerm: hint.term,
+      commit: log.committed,
     });
     return;
   }
@@ -39,20 +40,28 @@ export function handleAppend(raft: Raft, message: Message): void {
   if (raft.rules.configuresAtAppend()) configureAtAppend(raft, message.entries);
   const lastMatched = message.index + message.entries.length;
   log.maybeCommit(raft.rules.followerCommit(message.commit, lastMatched));
-  raft.sendAfterPersist(message.from, { type, index: lastMatched });
+  raft.sendAfterPersist(message.from, { type, index: lastMatched, commit: log.committed });
 }
 
 /** A heartbeat names a commit index only as far as the leader knows this log to agree. */
 export function handleHeartbeat(raft: Raft, message: Message): void {
   raft.log.maybeCommit(message.commit);
   // No promise about the log, so it need not wait for the disk: it says "in this term I know of no other leader".
-  raft.send(message.from, { type: MessageType.heartbeatResponse, context: message.context });
+  raft.send(message.from, {
+    type: MessageType.heartbeatResponse,
+    context: message.context,
+    commit: raft.log.committed,
+  });
 }
 
 export function handleSnapshot(raft: Raft, message: Message): void {
   const restored = message.snapshot !== null && restore(raft, message.snapshot);
   const index = restored ? raft.log.lastIndex : raft.log.committed;
-  raft.sendAfterPersist(message.from, { type: MessageType.appendResponse, index });
+  raft.sendAfterPersist(message.from, {
+    type: MessageType.appendResponse,
+    index,
+    commit: raft.log.committed,
+  });
 }
 
 /** Takes a snapshot over unless it brings nothing new. Returns whether the log was replaced. */

@@ -5,7 +5,7 @@
 import { encodeConfChange } from '../confchange/codec.ts';
 import { assert } from '../errors.ts';
 import { abortTransfer, receiveTransferRequest } from '../leader-transfer.ts';
-import { bootstrapChange } from '../membership.ts';
+import { bootstrapChange, maybeDepart } from '../membership.ts';
 import { type Message, MessageType } from '../message.ts';
 import { appendAsLeader, receiveProposals } from '../proposals.ts';
 import type { Raft } from '../raft.ts';
@@ -64,11 +64,13 @@ export function stepLeader(raft: Raft, message: Message): void {
   }
   const progress = raft.tracker.progress.get(message.from);
   if (progress === undefined) return;
+  progress.knownCommit = Math.max(progress.knownCommit, message.commit);
   if (message.type === MessageType.appendResponse) handleAppendResponse(raft, message, progress);
   if (message.type === MessageType.heartbeatResponse) {
     handleHeartbeatResponse(raft, message, progress);
     confirmRounds(raft);
   }
+  maybeDepart(raft);
 }
 
 export function tickLeader(raft: Raft): void {

@@ -35,6 +35,8 @@ export class Progress {
   appendWanted = false;
   /** Highest commit index this follower was told; never more than it was sent entries for. */
   sentCommit = 0;
+  /** Highest commit index it said to know of. */
+  knownCommit = 0;
   /** Highest read round it has answered (thesis §6.4). */
   ackedRound = 0;
   learner: boolean;

@@ -87,6 +87,8 @@ export class Tracker {
 
   readonly matched = (id: NodeId): number => this.#progress.get(id)?.match ?? 0;
 
+  readonly knownCommit = (id: NodeId): number => this.#progress.get(id)?.knownCommit ?? 0;
+
   readonly answeredRound = (id: NodeId): number => this.#progress.get(id)?.ackedRound ?? 0;
 
   #fresh(next: number, learner: boolean): Progress {

@@ -24,7 +24,7 @@ export class Checks {
   }
 
   #one(node: ScenarioNode): void {
-    const { role, hardState } = node.raw.status();
+    const { role, hardState, persistedIndex } = node.raw.status();
     if (role === 'leader') {
       const known = this.#leaders.get(hardState.term) ?? node.id;
       if (known !== node.id)
@@ -37,10 +37,9 @@ export class Checks {
     if (node.durable.term < (this.#terms.get(node.id) ?? 0)) throw new Error(`term of ${node.id} fell`);
     this.#terms.set(node.id, node.durable.term);
     // A follower may know of a commit before its own disk has the entry.
-    const known = Math.min(hardState.commit, node.storage.lastIndex());
+    const known = Math.min(hardState.commit, persistedIndex);
     const first = node.storage.firstIndex();
     for (let index = first; index <= known; index += 1) {
-      if (node.writing.some((ready) => ready.entries.some((entry) => entry.index <= index))) break;
       const term = node.storage.term(index);
       const before = this.#committed.get(index) ?? term;
       if (before !== term) throw new Error(`committed entry ${index} changed from term ${before} to ${term}`);
