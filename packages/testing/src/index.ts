@@ -8,6 +8,13 @@ export {
   type WatchRecord,
   type WatchSession,
 } from './checkers/watch-record.ts';
+export { buildRecorder, type RecordedFault, type Recorder } from './crash-image/recorder.ts';
+export {
+  type CrashImage,
+  type ImageOptions,
+  type Recording,
+  readRecording,
+} from './crash-image/recording.ts';
 export {
   EtcdModel,
   type ModelKeyValue,
@@ -26,7 +33,8 @@ export {
   startEtcd,
   startQuorate,
 } from './process/server-process.ts';
-export { type DiskFault, type DiskOperation, type DiskTally, SimDisk } from './sim/disk.ts';
+export { type DiskFault, type DiskOperation, SimDisk } from './sim/disk.ts';
+export type { DiskTally } from './sim/disk-image.ts';
 export { SimEnv, type SimLogLine } from './sim/env.ts';
 export {
   type LinkQuality,

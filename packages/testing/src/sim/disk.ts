@@ -14,9 +14,17 @@
  * Folders themselves are durable at once. Everything is drawn from the generator it is given; nothing else is random.
  */
 import { type Disk, DiskError, type DiskFile } from '@quorate/wal';
+import {
+  applyName,
+  crashNames,
+  type DiskTally,
+  emptyTally,
+  Inode,
+  type NameOperation,
+  nameOf,
+  parentOf,
+} from './disk-image.ts';
 import type { Random } from './random.ts';
-
-const SECTOR_BYTES = 512;
 
 export type DiskOperation =
   | 'open'
@@ -39,101 +47,8 @@ export interface DiskFault {
   readonly code?: string;
 }
 
-/** How much the disk has done to its user; a run asserts that it was not spared. */
-export interface DiskTally {
-  crashes: number;
-  droppedWrites: number;
-  keptWrites: number;
-  tornWrites: number;
-  droppedNames: number;
-  keptNames: number;
-  injected: number;
-  full: number;
-}
-
-type FileOperation =
-  | { readonly kind: 'write'; readonly offset: number; readonly data: Uint8Array }
-  | { readonly kind: 'truncate'; readonly length: number }
-  | { readonly kind: 'grow'; readonly length: number };
-
-type NameOperation =
-  | { readonly kind: 'create'; readonly path: string; readonly file: Inode }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
-  | { readonly kind: 'remove'; readonly path: string };
-
-/** A byte string that grows and shrinks; what is beyond its length reads as zero when it grows back. */
-class Content {
-  #bytes = new Uint8Array(0);
-  length = 0;
-
-  apply(operation: FileOperation): void {
-    if (operation.kind === 'truncate') this.#resize(operation.length);
-    else if (operation.kind === 'grow') this.#resize(Math.max(this.length, operation.length));
-    else this.write(operation.offset, operation.data);
-  }
-
-  write(offset: number, data: Uint8Array): void {
-    if (offset + data.length > this.length) this.#resize(offset + data.length);
-    this.#bytes.set(data, offset);
-  }
-
-  slice(from: number, to: number): Uint8Array {
-    return this.#bytes.slice(from, Math.min(to, this.length));
-  }
-
-  copy(): Content {
-    const copy = new Content();
-    copy.#bytes = this.#bytes.slice(0, this.length);
-    copy.length = this.length;
-    return copy;
-  }
-
-  #resize(length: number): void {
-    if (length < this.length) this.#bytes.fill(0, length, this.length);
-    if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, this.#bytes.length * 2));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-    }
-    this.length = length;
-  }
-}
-
-class Inode {
-  visible = new Content();
-  durable = new Content();
-  waiting: FileOperation[] = [];
-
-  apply(operation: FileOperation): void {
-    this.visible.apply(operation);
-    this.waiting.push(operation);
-  }
-
-  sync(): void {
-    for (const operation of this.waiting) this.durable.apply(operation);
-    this.waiting = [];
-  }
-
-  copy(): Inode {
-    const copy = new Inode();
-    copy.visible = this.visible.copy();
-    copy.durable = this.durable.copy();
-    copy.waiting = [...this.waiting];
-    return copy;
-  }
-}
-
 export class SimDisk implements Disk {
-  readonly tally: DiskTally = {
-    crashes: 0,
-    droppedWrites: 0,
-    keptWrites: 0,
-    tornWrites: 0,
-    droppedNames: 0,
-    keptNames: 0,
-    injected: 0,
-    full: 0,
-  };
+  readonly tally: DiskTally = emptyTally();
   readonly #random: Random;
   readonly #capacityBytes: number;
   #visible = new Map<string, Inode>();
@@ -165,16 +80,9 @@ export class SimDisk implements Disk {
     this.#incarnation++;
     this.#locks.clear();
     this.#faults = [];
-    for (const operation of this.#waiting) {
-      if (this.#random.chance(0.5) && applyName(this.#durable, operation)) this.tally.keptNames++;
-      else this.tally.droppedNames++;
-    }
+    crashNames(this.#durable, this.#waiting, this.#random, this.tally);
     this.#waiting = [];
-    for (const inode of new Set(this.#durable.values())) {
-      for (const operation of inode.waiting) this.#settle(inode.durable, operation);
-      inode.waiting = [];
-      inode.visible = inode.durable.copy();
-    }
+    for (const inode of new Set(this.#durable.values())) inode.crash(this.#random, this.tally);
     this.#visible = new Map(this.#durable);
   }
 
@@ -355,50 +263,4 @@ export class SimDisk implements Disk {
       throw new DiskError({ code: fault.code ?? 'EIO', operation, path });
     }
   }
-
-  /** Decides what a crash leaves of one operation that was not synced. */
-  #settle(durable: Content, operation: FileOperation): void {
-    const fate = this.#random.int(3);
-    if (fate === 0) {
-      this.tally.droppedWrites++;
-    } else if (fate === 1 || operation.kind !== 'write') {
-      this.tally.keptWrites++;
-      durable.apply(operation);
-    } else {
-      this.tally.tornWrites++;
-      this.#tear(durable, operation.offset, operation.data);
-    }
-  }
-
-  /** Each sector by itself is written or not. */
-  #tear(durable: Content, offset: number, data: Uint8Array): void {
-    for (let from = 0; from < data.length; ) {
-      const to = Math.min(data.length, from + SECTOR_BYTES - ((offset + from) % SECTOR_BYTES));
-      if (this.#random.chance(0.5)) durable.write(offset + from, data.subarray(from, to));
-      from = to;
-    }
-  }
-}
-
-/** False when the operation has nothing to work on, because one before it was lost. */
-function applyName(names: Map<string, Inode>, operation: NameOperation): boolean {
-  if (operation.kind === 'create') {
-    names.set(operation.path, operation.file);
-    return true;
-  }
-  if (operation.kind === 'remove') return names.delete(operation.path);
-  const file = names.get(operation.from);
-  if (file === undefined) return false;
-  names.delete(operation.from);
-  names.set(operation.to, file);
-  return true;
-}
-
-function parentOf(path: string): string {
-  const at = path.lastIndexOf('/');
-  return at <= 0 ? '/' : path.slice(0, at);
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
