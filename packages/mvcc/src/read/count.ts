@@ -20,10 +20,9 @@ const WALK_KEYS = 512;
 export function countNow(view: ReadView, low: Uint8Array, high: Uint8Array | null): number {
   if (high !== null && compareBytes(low, high) >= 0) return 0;
   const { blocks } = view;
-  const lowKey = tableKey(low);
-  let first = blocks.blockOf(lowKey);
-  // A run that begins exactly at `low` is whole; the one that holds `low` further in is not.
-  if (compareBytes(blocks.from(first), lowKey) < 0) first++;
+  let first = blocks.blockOf(tableKey(low));
+  // A run that begins exactly at `low` is whole; the one that holds `low` further in (perhaps inside its first bucket) is not.
+  if (compareBytes(blocks.from(first), low) < 0) first++;
   const end = high === null ? blocks.count : blocks.blockOf(tableKey(high));
   if (first >= end) return countEdge(view, low, high);
   const from = blocks.from(first);
