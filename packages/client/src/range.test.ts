@@ -11,6 +11,9 @@ describe('ranges', () => {
     expect(prefixEnd(toBytes('ab'))).toEqual(toBytes('ac'));
     expect(prefixEnd(bytes(0x61, 0xff, 0xff))).toEqual(bytes(0x62));
     expect(prefixEnd(bytes(0xff, 0xff))).toEqual(bytes(0));
+    const key = Buffer.from('ab');
+    prefixEnd(key);
+    expect(key.toString()).toBe('ab');
   });
 
   test('sem-022 [start, prefixEnd) holds exactly the keys that start with it', () => {

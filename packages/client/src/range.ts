@@ -52,7 +52,8 @@ export function prefixEnd(start: Uint8Array): Uint8Array {
   for (let i = start.length - 1; i >= 0; i--) {
     const byte = start[i]!;
     if (byte === 0xff) continue;
-    const end = start.slice(0, i + 1);
+    // Not `slice`: a Buffer's shares memory, and the key would change with its end.
+    const end = Uint8Array.from(start.subarray(0, i + 1));
     end[i] = byte + 1;
     return end;
   }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Client, type ConnectOptions, connect } from '@quorate/client';
 import { badArgs, CommandError, ExitCode } from './exit.ts';
 import type { FlagValues } from './flags.ts';
-import { type Report, render } from './output/report.ts';
+import { checkFormat, type Report, render } from './output/report.ts';
 
 export interface Io {
   readonly stdin: NodeJS.ReadableStream;
@@ -51,6 +51,7 @@ export class Context {
 
   /** A client for all endpoints, or for the ones given. Closed when the command ends. */
   async client(endpoints?: readonly string[]): Promise<Client> {
+    checkFormat(this.globals.string('write-out'));
     const options = await this.connectOptions(endpoints ?? (await this.endpoints()));
     try {
       const client = connect(options);

@@ -39,10 +39,11 @@ export function render(report: Report, writeOut: string, format: Format): Uint8A
   }
 }
 
-/** Refuses an unknown `--write-out`, or one that `formats` does not hold, before anything is sent. */
-export function checkFormat(writeOut: string, formats: readonly string[]): void {
-  if (!['simple', 'json', 'fields', 'table', 'protobuf'].includes(writeOut))
-    throw new CommandError(ExitCode.BAD_FEATURE, 'unsupported output format');
+const FORMATS = ['simple', 'json', 'fields', 'table', 'protobuf'];
+
+/** Refuses an unknown `--write-out`, or one that is not in `formats`, before anything is sent. */
+export function checkFormat(writeOut: string, formats: readonly string[] = FORMATS): void {
+  if (!FORMATS.includes(writeOut)) throw new CommandError(ExitCode.BAD_FEATURE, 'unsupported output format');
   if (!formats.includes(writeOut)) throw notSupported(writeOut);
 }
 
