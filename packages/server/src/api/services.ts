@@ -8,6 +8,7 @@ import type { Member } from '../member.ts';
 import { clusterHandlers } from './cluster.ts';
 import { ResponseHeader } from './header.ts';
 import { kvHandlers } from './kv.ts';
+import { createLeaseService } from './lease.ts';
 import { maintenanceHandlers } from './maintenance.ts';
 import { createWatchService } from './watch.ts';
 
@@ -20,13 +21,18 @@ export interface Services {
 export function createServices(member: Member): Services {
   const header = new ResponseHeader(member.clusterId, member.memberId, member);
   const watch = createWatchService(member, header);
+  const lease = createLeaseService(member, header);
   return {
     handlers: new Map<string, Handler>([
       ...kvHandlers(member, header),
       ...watch.handlers,
+      ...lease.handlers,
       ...clusterHandlers(member, header),
       ...maintenanceHandlers(member, header),
     ]),
-    close: () => watch.close(),
+    close() {
+      watch.close();
+      lease.close();
+    },
   };
 }
