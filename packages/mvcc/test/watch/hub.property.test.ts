@@ -10,7 +10,8 @@ import { WatchHub } from '@quorate/mvcc';
 import { checkWatch, SimEnv, WatchHistory } from '@quorate/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Change, ModelStore } from './model-store.ts';
+import { type Change, ModelStore, type WatchedStore } from './model-store.ts';
+import { RealStore } from './real-store.ts';
 import { observed, Watcher } from './watcher.ts';
 
 const KEYS = ['a', 'b', 'ba', 'c', 'd'];
@@ -76,10 +77,17 @@ const world = fc.record({
   steps: fc.array(step, { minLength: 10, maxLength: 120 }),
 });
 
-function play(script: { seed: number; sliceBytes: number; costPerLookMs: number; steps: Step[] }): Watcher[] {
+interface Script {
+  readonly seed: number;
+  readonly sliceBytes: number;
+  readonly costPerLookMs: number;
+  readonly steps: readonly Step[];
+}
+
+function play(script: Script, open: (env: SimEnv) => WatchedStore): Watcher[] {
   const env = new SimEnv(script.seed);
   env.costPerLookMs = script.costPerLookMs;
-  const store = new ModelStore();
+  const store = open(env);
   const hub = new WatchHub(store, env, {
     sliceBytes: script.sliceBytes,
     sliceMs: 2,
@@ -147,7 +155,7 @@ function play(script: { seed: number; sliceBytes: number; costPerLookMs: number;
   env.settle();
 
   const history = new WatchHistory(
-    store.history.map(({ revision, events }) => ({
+    store.model.history.map(({ revision, events }) => ({
       revision,
       events: events.map((event) => ({ type: event.type, record: observed(event.record) })),
     })),
@@ -161,8 +169,15 @@ function play(script: { seed: number; sliceBytes: number; costPerLookMs: number;
 describe('any history, any watchers', () => {
   it('case-58 case-59 case-60 case-61 every watcher sees exactly its part of history', () => {
     fc.assert(
-      fc.property(world, (script) => void play(script)),
+      fc.property(world, (script) => void play(script, () => new ModelStore())),
       { numRuns: 1_500 },
+    );
+  });
+
+  it('case-58 case-59 case-60 case-61 the same on the real store, flushing, compacting and forgetting meanwhile', () => {
+    fc.assert(
+      fc.property(world, (script) => void play(script, (env) => new RealStore(env))),
+      { numRuns: 400 },
     );
   });
 
@@ -170,7 +185,7 @@ describe('any history, any watchers', () => {
     const seen = { compacted: 0, resumed: 0, progress: 0, batches: 0 };
     const scripts = fc.sample(world, { numRuns: 300, seed: 20_26 });
     for (const script of scripts) {
-      for (const { sessions } of play(script)) {
+      for (const { sessions } of play(script, () => new ModelStore())) {
         seen.resumed += sessions.length - 1;
         for (const { responses } of sessions) {
           for (const response of responses) {

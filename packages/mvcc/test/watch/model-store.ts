@@ -15,9 +15,19 @@ export type Change =
   | { readonly put: string; readonly value?: string; readonly lease?: bigint }
   | { readonly delete: string };
 
+/** A store that tests can write to: this model, or the real one beside it. */
+export interface WatchedStore extends WatchSource {
+  /** What truly happened. */
+  readonly model: ModelStore;
+  /** Applies changes in one revision. Deletes of missing keys change nothing; all in vain: null. */
+  apply(...changes: readonly Change[]): EventBatch | null;
+  compact(revision: number): void;
+}
+
 const NOTHING = new Uint8Array(0);
 
-export class ModelStore implements WatchSource {
+export class ModelStore implements WatchedStore {
+  readonly model = this;
   revision = 1;
   compactRevision = -1;
   /** Reads of the log so far: tests see by it that walks are shared. */
@@ -27,7 +37,6 @@ export class ModelStore implements WatchSource {
   readonly history: EventBatch[] = [];
   readonly #versions = new Map<string, KeyRecord[]>();
 
-  /** Applies changes in one revision. Deletes of missing keys change nothing; all in vain: no revision. */
   apply(...changes: readonly Change[]): EventBatch | null {
     const revision = this.revision + 1;
     const events: StoreEvent[] = [];
