@@ -99,6 +99,7 @@ let peakMb = 0;
 for (let done = 0; done < putCount; done += 10_000) {
   await puts(store, Math.min(10_000, putCount - done), () => nextRandom(keyCount));
   peakMb = Math.max(peakMb, anonymousMb());
+  if (process.env['MEM']) console.error(anonymousMb(), JSON.stringify(process.memoryUsage()));
 }
 const wallMs = performance.now() - wallBegan;
 const putMainUs = (mainMs * 1000) / putCount;

@@ -1,5 +1,7 @@
 /** A store in this thread with a hand-cranked loop and clock, beside its model and the model's past. */
 import { expect } from 'vitest';
+import type { Backend } from '../../src/backend/backend.ts';
+import { BackendError } from '../../src/backend/backend.ts';
 import type { MemoryBackend } from '../../src/backend/memory.ts';
 import { memoryBackend } from '../../src/backend/memory.ts';
 import type { StoreLimits } from '../../src/options.ts';
@@ -33,16 +35,19 @@ export class Harness {
   /** Long reads under way, each with what it must answer. */
   readonly reads: { name: string; done: boolean }[] = [];
   readonly limits: Partial<StoreLimits>;
+  readonly #mutate: (backend: Backend) => Backend;
 
-  constructor(limits: Partial<StoreLimits> = TINY) {
+  /** @param mutate breaks the backend on purpose: to see that the comparison notices */
+  constructor(limits: Partial<StoreLimits> = TINY, mutate: (backend: Backend) => Backend = (b) => b) {
     this.limits = limits;
+    this.#mutate = mutate;
     this.backend = memoryBackend();
     this.store = this.open();
   }
 
   open(): MvccStore {
     const store = openStore({
-      storage: { backend: this.backend },
+      storage: { backend: this.#mutate(this.backend) },
       // Every look at the clock costs a tenth of a millisecond, so long work is cut into slices.
       monotonicMs: () => (this.nowMs += 0.1),
       afterPoll: (callback) => this.turns.push(callback),
@@ -83,6 +88,18 @@ export class Harness {
 
   remember(): void {
     this.past.set(this.model.index, this.model.clone());
+  }
+
+  /** The writer's next transaction but `skip` fails, as on a full disk: the store must stop, and a restart must find whole entries. */
+  crashInWriter(skip: number): void {
+    let left = skip;
+    this.backend.beforeCommit = () => {
+      if (left-- === 0) throw new BackendError('ENOSPC', 'the disk is full');
+    };
+    for (let i = 0; i < 50 && this.fatal === null && this.turns.length > 0; i++) this.turn(1);
+    this.backend.beforeCommit = null;
+    this.fatal = null;
+    this.crash();
   }
 
   /** Loses what only memory had. The durable entries, and nothing half-way, must come back. */
