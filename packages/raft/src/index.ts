@@ -31,6 +31,17 @@ export {
   describeSnapshot,
   describeStatus,
 } from './describe.ts';
+// A host, ready made
+export {
+  DriverError,
+  type DriverErrorCode,
+  type DriverStorage,
+  type SaveStep,
+  type StateMachine,
+  type Transport,
+} from './driver/contracts.ts';
+export { type DriverConfig, RaftDriver } from './driver/driver.ts';
+export { MemoryDriverStorage } from './driver/memory.ts';
 // Errors
 export { CodecError, ConfChangeError, InvariantError, ProtocolError } from './errors.ts';
 // Storage
