@@ -94,6 +94,8 @@ async function follow(context: Context, client: Client, request: WatchRequest): 
     }
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
+    // The command is over for another reason, and has said which.
+    if (error.code === 'CLOSED') return;
     context.io.stderr(`watch was canceled (${callErrorText(error)})\n`);
     const header = error instanceof WatchCanceledError ? error.header : EMPTY_HEADER;
     context.print(batchReport({ header, events: [] }, error));
