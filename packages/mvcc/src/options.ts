@@ -57,7 +57,7 @@ export const DEFAULT_LIMITS: StoreLimits = {
   flushAfterMs: 1_000,
   headEntries: 100_000,
   headLagRecords: 200_000,
-  headPartEntries: 4_000,
+  headPartEntries: 2_000,
   ringBytes: 4 << 20,
   sliceMs: 2,
   removeSliceRecords: 2_000,

@@ -167,7 +167,7 @@ export interface Store {
   leaseKeys(lease: bigint): readonly Uint8Array[];
   leaseKeyCount(lease: bigint): number;
 
-  /** etcd's HashKV at `revision` (0 or less: now), in slices. @param done see `range` */
+  /** etcd's HashKV at `revision` (0: now; less: the hash of no record), in slices. @param done see `range` */
   hashKv(
     revision: number,
     done: (

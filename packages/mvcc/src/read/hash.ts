@@ -50,9 +50,10 @@ export class HashRead {
    */
   constructor(view: ReadView, revision: number, finished: () => number) {
     this.#view = view;
-    this.#revision = revision <= 0 ? view.revision : revision;
+    // A negative revision is before everything: etcd answers with the hash of no record at all.
+    this.#revision = revision === 0 ? view.revision : revision;
     this.#finished = finished;
-    view.checkReadable(this.#revision);
+    if (this.#revision > 0) view.checkReadable(this.#revision);
     this.#begin();
   }
 
@@ -72,7 +73,7 @@ export class HashRead {
   /** @returns null when there is more to do @throws CompactedError */
   step(clockMs: () => number, deadlineMs: number): HashResult | null {
     if (this.#compactRevision !== this.#view.compactRevision) {
-      if (this.#revision < this.#view.compactRevision)
+      if (this.#revision > 0 && this.#revision < this.#view.compactRevision)
         throw new CompactedError('a compaction passed the hash');
       this.#begin();
     }

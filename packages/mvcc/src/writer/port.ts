@@ -71,7 +71,9 @@ export function threadedWriter(
   const workerData: WriterData = { ...data, failpoints: answer === null ? null : { answer } };
   // Built, this module lies in a chunk beside the entry.
   const file = import.meta.url.endsWith('.ts') ? '../writer-worker.ts' : './writer-worker.js';
-  const worker = new Worker(new URL(file, import.meta.url), { workerData });
+  // A batch lives for one job and the rest is native: a small young generation costs the writer nothing.
+  const resourceLimits = { maxYoungGenerationSizeMb: 6 };
+  const worker = new Worker(new URL(file, import.meta.url), { workerData, resourceLimits });
   const waiting = new Map<number, (error: Error | null, result: WriterResult | null) => void>();
   let lastId = 0;
   let ended = false;
