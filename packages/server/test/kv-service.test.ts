@@ -33,6 +33,16 @@ const compact = (revision: bigint, physical = false) =>
 const prefix = (key: string) => ({ key: text(key), rangeEnd: text(`${key}\xff`) });
 const keys = (response: { kvs: KeyValue[] }) => response.kvs.map((kv) => show(kv.key));
 
+test('sem-071 a new store is at revision 1, the first write gets 2', async () => {
+  expect((await range({ key: text('first') })).header?.revision).toBe(1n);
+  expect((await put('first', '1')).header?.revision).toBe(2n);
+  expect((await put('first', '2')).header?.revision).toBe(3n);
+});
+
+test('sem-010 proposals and reads may take five seconds and two elections', () => {
+  expect(running.member.limits.requestTimeoutMs).toBe(7_000);
+});
+
 describe('headers', () => {
   test('sem-001 every answer says who, at which revision and in which term', async () => {
     const { header } = await put('header', '1');

@@ -105,6 +105,20 @@ describe('Hash and HashKV', () => {
     expect(await call(handlers(), HashKV, { revision: 4n })).toMatchObject({ compactRevision: 4n });
   });
 
+  test('sem-183 a negative revision is before all records', async () => {
+    running = await runMember();
+    await put('a');
+    for (const revision of [-1n, -(2n ** 63n)]) {
+      expect(await call(handlers(), HashKV, { revision })).toMatchObject({
+        header: { revision: 2n },
+        // As etcd 3.4.23 answers: the checksum of "key".
+        hash: 1_084_519_789,
+        compactRevision: -1n,
+        hashRevision: revision,
+      });
+    }
+  });
+
   test('Hash covers the database, with the revision in its header', async () => {
     running = await runMember();
     await put('a');

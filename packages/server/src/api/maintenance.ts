@@ -26,6 +26,9 @@ import type { Member } from '../member.ts';
 import type { ResponseHeader } from './header.ts';
 import { fail, unaryMethod } from './unary.ts';
 
+/** CRC-32C of the three letters every HashKV begins with: etcd's answer for a revision before all records. */
+const HASH_OF_NO_RECORD = 1_084_519_789;
+
 type Alarms = ReturnType<Member['alarms']>;
 
 export function maintenanceHandlers(
@@ -43,6 +46,17 @@ export function maintenanceHandlers(
 
   /** sem-185. */
   function hashKv({ revision }: HashKVRequest, call: UnaryCall): void {
+    if (revision < 0n) {
+      call.reply(
+        HashKVResponse.encode({
+          header: header.encode(store.revision),
+          hash: HASH_OF_NO_RECORD,
+          compactRevision: store.compactRevision,
+          hashRevision: revision,
+        }),
+      );
+      return;
+    }
     store.hashKv(narrow(revision), (error, result) => {
       if (error !== null) {
         fail(call, error);
@@ -155,9 +169,7 @@ function alarmText({ memberId, alarm }: Alarms[number]): string {
   return member + type;
 }
 
-/** A revision from a generated codec, saturated as `codec/int64.ts` explains. */
+/** A revision that is not negative, saturated as `codec/int64.ts` explains. */
 function narrow(revision: bigint): number {
-  if (revision > Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER;
-  if (revision < Number.MIN_SAFE_INTEGER) return Number.MIN_SAFE_INTEGER;
-  return Number(revision);
+  return Number(revision > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : revision);
 }
