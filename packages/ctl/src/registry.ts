@@ -204,6 +204,39 @@ const maintenance: readonly (Command | CommandGroup)[] = [
   },
 ];
 
+const offline: readonly (Command | CommandGroup)[] = [
+  {
+    name: 'wal',
+    summary: "Looks at a member's write-ahead log",
+    commands: [
+      {
+        name: 'dump',
+        usage: '[options] <directory>',
+        summary: 'Prints the frames of a log, up to its end or its damage',
+        description: "The directory is a member's data folder or the log's own.",
+        flags: {
+          'entry-bytes': {
+            type: 'int',
+            default: '-1',
+            help: 'print every entry too, with this many bytes of its data in hex',
+          },
+        },
+        load: async () => (await import('./commands/wal.ts')).dump,
+      },
+      {
+        name: 'verify',
+        usage: '<directory>',
+        summary: 'Reads and checks every frame of a log',
+        description:
+          "The directory is a member's data folder or the log's own. Exit code 1 when the log is corrupt: a file and\n" +
+          'an offset say where. An unfinished last write is no corruption: opening the log clears it.',
+        flags: {},
+        load: async () => (await import('./commands/wal.ts')).verify,
+      },
+    ],
+  },
+];
+
 const utility: readonly (Command | CommandGroup)[] = [
   {
     name: 'help',
@@ -231,6 +264,7 @@ const utility: readonly (Command | CommandGroup)[] = [
 export const sections: readonly Section[] = [
   { title: 'Key-value commands', entries: keyValue },
   { title: 'Cluster maintenance commands', entries: maintenance },
+  { title: 'Offline commands', entries: offline },
   { title: 'Utility commands', entries: utility },
 ];
 
