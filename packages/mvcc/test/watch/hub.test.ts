@@ -418,6 +418,20 @@ describe('slow consumers', () => {
     expect(client.received).toEqual([{ kind: 'compacted', id: 0, revision: 9, events: [] }]);
   });
 
+  it('a watch that was idle for long and is then parked needs only what it missed, not what it had passed', () => {
+    open(watching('k'));
+    for (let i = 0; i < 50; i++) put('other', `${i}`);
+    env.settle();
+    client.full = true;
+    put('k', 'news');
+    env.settle();
+    store.compact(50);
+    client.full = false;
+    stream.resume();
+    env.settle();
+    expect(client.eventsOf(0)).toEqual(['put k@52 = news']);
+  });
+
   it('a parked watch can be cancelled, and its stream closed', () => {
     open(watching('k', { id: 1 }));
     open(watching('k', { id: 2 }));
