@@ -420,6 +420,28 @@ describe('Txn', () => {
 });
 
 describe('Compact', () => {
+  test('sem-076 physical removal goes on beside other requests', async () => {
+    for (let round = 0; round < 20; round++) {
+      await txn({
+        success: Array.from({ length: 100 }, (_, index) => ({
+          requestPut: { key: text(`removed/${index}`), value: text(String(round)) },
+        })),
+      });
+    }
+    let removed = false;
+    const removal = compact(BigInt(running.member.store.revision), true).then(() => {
+      removed = true;
+    });
+    let answered = 0;
+    while (!removed) {
+      expect((await range({ ...prefix('removed/'), countOnly: true })).count).toBe(100n);
+      answered++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await removal;
+    expect(answered).toBeGreaterThan(0);
+  });
+
   test('sem-072 sem-074 sem-075 revisions below are gone at once; physical waits for the removal', async () => {
     const first = (await put('c', '1')).header!.revision;
     const second = (await put('c', '2')).header!.revision;
@@ -437,4 +459,24 @@ describe('Compact', () => {
     });
     expect((await compact(second + 1n)).header!.revision).toBe(second + 1n);
   });
+});
+
+test('sem-013 err-ErrGRPCRequestTooManyRequests: more than can wait is refused, the rest is done', async () => {
+  const put = { kind: 'put', key: text('busy'), value: text('v'), lease: 0n } as const;
+  const flags = { prevKv: false, ignoreValue: false, ignoreLease: false } as const;
+  const results = new Map<string, number>();
+  const ATTEMPTS = 50_100;
+  await new Promise<void>((resolve) => {
+    let waiting = ATTEMPTS;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      running.member.propose({ ...put, ...flags }, 10, Number.POSITIVE_INFINITY, (error) => {
+        const result = error === null ? 'done' : (error as { code?: string }).code!;
+        results.set(result, (results.get(result) ?? 0) + 1);
+        if (--waiting === 0) resolve();
+      });
+    }
+  });
+  expect(results.get('TOO_MANY_REQUESTS')).toBe(100);
+  expect(results.get('done')).toBe(ATTEMPTS - 100);
+  expect((await range({ key: text('busy') })).kvs[0]?.version).toBe(BigInt(ATTEMPTS - 100));
 });

@@ -184,6 +184,24 @@ describe('Alarm', () => {
     await expect(put('small')).resolves.toBeDefined();
   });
 
+  test('sem-177 what was under way when space ran out is written, and refused all the same', async () => {
+    running = await runMember({ quotaBytes: 2 * 1024 * 1024 });
+    const value = new Uint8Array(256 * 1024);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) => put(`over${index}`, value)),
+    );
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const one of refused) expect(one).toMatchObject({ reason: { status: 8 } });
+    const written = await call(handlers(), KV.Range, {
+      key: text('over'),
+      rangeEnd: text('ovet'),
+      countOnly: true,
+    });
+    expect(written.count).toBe(20n);
+    expect((await alarm(0, 0, 0n)).alarms).toEqual([{ memberID: running.member.memberId, alarm: 1 }]);
+  });
+
   test('sem-180 err-ErrGRPCCorrupt: reads go on when data is in doubt', async () => {
     running = await runMember();
     await put('a');
