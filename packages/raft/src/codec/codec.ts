@@ -7,7 +7,7 @@
  * The format is strict: one value has one encoding, and whatever does not decode to a message that could have been
  * sent is a `CodecError`. No checksum: the transport or the log around it has one. Framing is the transport's part.
  */
-import { canonicalConf, checkConf } from '../confchange/conf.ts';
+import { checkConf } from '../confchange/conf.ts';
 import { CodecError, InvariantError } from '../errors.ts';
 import { type Message, MessageType } from '../message.ts';
 import type { ConfState, Entry, Snapshot } from '../types.ts';
@@ -137,5 +137,5 @@ function checkedConf(conf: ConfState): ConfState {
     if (error instanceof InvariantError) throw new CodecError(error.message);
     throw error;
   }
-  return canonicalConf(conf);
+  return conf;
 }

@@ -5,6 +5,7 @@
  *     conf       four lists of ids (count, then varint64 each): voters, outgoing, learners, learners next; autoLeave
  *     snapshot   index varint, term varint, conf, data block
  */
+import { canonicalConf } from '../confchange/conf.ts';
 import { CodecError } from '../errors.ts';
 import { type ConfState, type Entry, EntryType, type NodeId, type Snapshot } from '../types.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
@@ -28,7 +29,8 @@ export function readEntry(reader: ByteReader): Entry {
   return { index, term, type, data: reader.block() };
 }
 
-export function writeConf(writer: ByteWriter, conf: ConfState): void {
+export function writeConf(writer: ByteWriter, unordered: ConfState): void {
+  const conf = canonicalConf(unordered);
   for (const ids of [conf.voters, conf.votersOutgoing, conf.learners, conf.learnersNext]) {
     writer.varint(ids.length);
     for (const id of ids) writer.varint64(id);
@@ -51,6 +53,7 @@ function readIds(reader: ByteReader): NodeId[] {
   for (let count = reader.count(1); count > 0; count -= 1) {
     const id = reader.varint64();
     if (id === 0n) throw new CodecError('0 is not the id of a node');
+    if (ids.length > 0 && id <= ids.at(-1)!) throw new CodecError('the ids of a configuration ascend');
     ids.push(id);
   }
   return ids;
