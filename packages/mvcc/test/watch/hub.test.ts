@@ -284,6 +284,14 @@ describe('catching up', () => {
     expect(client.eventsOf(0)).toHaveLength(8);
   });
 
+  it('sem-116 at most 1,000 revisions come in one response, and none is lost between two', () => {
+    for (let i = 0; i < 2_500; i++) put('k', `${i}`);
+    open(watching('k', { startRevision: 2 }));
+    env.settle();
+    expect(client.received.map((entry) => entry.events.length)).toEqual([1_000, 1_000, 500]);
+    expect(client.eventsOf(0)).toEqual(Array.from({ length: 2_500 }, (_, i) => `put k@${i + 2} = ${i}`));
+  });
+
   it('sem-117 one walk serves many: a hundred watches at near positions read the log once', () => {
     for (let i = 0; i < 200; i++) put(`k${i}`);
     for (let i = 0; i < 100; i++) open(prefix('k', { startRevision: 2 + i }));
@@ -570,6 +578,25 @@ describe('many', () => {
     expect(store.readCount).toBeGreaterThan(0);
     expect(client.eventsOf(0)).toHaveLength(10_000);
     expect(new Set(client.eventsOf(0)).size).toBe(10_000);
+  });
+
+  it('what is applied while delivery lags behind is neither skipped nor repeated', () => {
+    start({ sliceMs: 1 });
+    open(prefix('k'));
+    env.costPerLookMs = 0.01;
+    let written = 0;
+    const write = (count: number): void => {
+      for (let i = 0; i < count; i++) put(`k${written++}`);
+    };
+    write(5_000);
+    for (let pass = 0; pass < 20; pass++) {
+      env.turn();
+      write(100);
+    }
+    env.settle();
+    expect(client.received.map((entry) => entry.revision)).toEqual(
+      Array.from({ length: written }, (_, index) => index + 2),
+    );
   });
 
   it('10,000 watches on one stream, each of its own key, and the stream can be closed', () => {
