@@ -194,7 +194,7 @@ export class Flusher {
         this.#lagRecords >= limits.headLagRecords ||
         (this.#lagRecords > 0 && (this.#flushAll || this.#headWatermark < this.#removalTarget()));
       if (!due) return;
-      view.heads.seal(`${this.#o.firstSequence}.${++this.#headFlushes}`);
+      view.heads.seal(`${this.#o.firstSequence}.${++this.#headFlushes}`, view.revision);
       this.#sealedHeads = { watermark: view.revision, next: null, inFlight: false };
       this.#lagRecords = 0;
     }
@@ -320,6 +320,7 @@ export class Flusher {
       else if (error !== null) this.fail(error);
       else {
         this.#moveReader();
+        this.#o.port.submit({ kind: 'resume' }, () => {});
         end(null);
       }
     });

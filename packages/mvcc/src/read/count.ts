@@ -9,7 +9,7 @@
  */
 import { compareBytes } from '../bytes.ts';
 import { tableKey } from '../key-codec.ts';
-import { readProgress } from '../state.ts';
+import { readHeads, readProgress } from '../state.ts';
 import { HEAD } from '../tables.ts';
 import type { ReadView } from './view.ts';
 
@@ -38,6 +38,7 @@ function countEdge(view: ReadView, low: Uint8Array, high: Uint8Array | null): nu
   if (view.longKeys) return countByWalk(view, low, high);
   const { heads, reader } = view;
   let count = reader.count('head', HEAD.physicalRange(low, high)) + heads.active.deltaBetween(low, high);
+  // The snapshot may already hold the whole sealed layer: the writer's last commit is seen here before its report is.
   if (heads.sealed !== null) {
     const progress = readProgress(reader, heads.sealedId);
     const from = progress !== null && compareBytes(progress, low) > 0 ? progress : low;

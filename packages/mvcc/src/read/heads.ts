@@ -24,6 +24,8 @@ export class Heads {
   sealed: HeadLayer | null = null;
   /** Name of the flush that brings the sealed layer to disk: no other one, of this run or an earlier one, has it. */
   sealedId = '';
+  /** Main revision up to which the sealed layer brings the heads. */
+  sealedWatermark = 0;
   #recent: HeadLayer | null = null;
 
   constructor(reader: BackendReader) {
@@ -38,10 +40,11 @@ export class Heads {
     return this.active.bytes + (this.sealed?.bytes ?? 0) + (this.#recent?.bytes ?? 0);
   }
 
-  seal(flushId: string): HeadLayer {
+  seal(flushId: string, watermark: number): HeadLayer {
     assert(this.sealed === null, 'one layer of heads is sealed at a time');
     this.sealed = this.active;
     this.sealedId = flushId;
+    this.sealedWatermark = watermark;
     this.active = new HeadLayer();
     return this.sealed;
   }
