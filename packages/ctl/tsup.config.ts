@@ -1,4 +1,8 @@
 import { packageBuild } from '../../tsup.base.ts';
 
-// `main` is loaded by bin/quoratectl.mjs; commands are imported when they run and become chunks of their own.
-export default packageBuild({ entry: ['src/index.ts', 'src/main.ts'], dts: false });
+// `main` is loaded by bin/quoratectl.mjs and has nothing to declare; commands are imported when they run and become
+// chunks of their own.
+export default {
+  ...packageBuild({ entry: ['src/index.ts', 'src/main.ts'] }),
+  dts: { entry: ['src/index.ts'], compilerOptions: { customConditions: [] } },
+};

@@ -14,6 +14,9 @@ import {
 } from '@grpc/grpc-js';
 import type { Settings, TlsOptions } from './options.ts';
 
+/** How long finding out the reason of a failure may take. */
+const FAILURE_REASON_MS = 50;
+
 export interface Address {
   readonly target: string;
   readonly secure: boolean;
@@ -85,6 +88,23 @@ export class Endpoint {
       state = channel.getConnectivityState(true);
     }
     return state === connectivityState.READY;
+  }
+
+  /**
+   * Why there is no connection, in the transport's words: for people. A call on a channel that failed to connect is
+   * answered at once with the reason; should it connect meanwhile, a health check does no harm.
+   */
+  failureReason(): Promise<string> {
+    return new Promise((resolve) => {
+      this.channel.makeUnaryRequest(
+        '/grpc.health.v1.Health/Check',
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        Buffer.alloc(0),
+        { deadline: Date.now() + FAILURE_REASON_MS },
+        (error) => resolve(error?.details.replace(/\s+/g, ' ').trim() ?? ''),
+      );
+    });
   }
 
   close(): void {

@@ -155,8 +155,8 @@ export class Session {
       const first = await this.unlessEnded(firstReady(order, attemptEnd), signal);
       if (first) return first;
       if (Date.now() >= deadline) {
-        const names = order.map((endpoint) => endpoint.name).join(', ');
-        throw localError('CONNECTION_FAILED', `no connection to ${names}`);
+        const reasons = order.map(async (endpoint) => `${endpoint.name} (${await endpoint.failureReason()})`);
+        throw localError('CONNECTION_FAILED', `no connection to ${(await Promise.all(reasons)).join(', ')}`);
       }
       await this.pause(deadline, signal);
     }
