@@ -503,6 +503,8 @@ export class Connection {
     this.writer.goaway(this.#receiver.lastStreamId, code, reason);
     this.#endStreams();
     this.#beginEnding();
+    // At once: what the peer has sent besides must not keep the reason from leaving.
+    this.flush();
   }
 
   #beginEnding(): void {

@@ -287,7 +287,12 @@ export class Receiver implements FrameSink {
     this.lastStreamId = streamId;
     const connection = this.#connection;
     const head = this.#readHead(bytes, start, end);
-    if (this.refusesNew) return;
+    if (this.refusesNew) {
+      // §6.8: after GOAWAY "the sender can discard frames for streams initiated by the receiver with identifiers higher
+      // than the identified last stream."
+      this.tolerate(streamId);
+      return;
+    }
     // RFC 7540 §5.3.1 (RFC 9113 deprecates priorities and keeps the frame): "A stream cannot depend on itself. An
     // endpoint MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR."
     if (isSelfDependent)
