@@ -29,6 +29,8 @@ const MAX_KEY_BYTES = 1_978;
 export interface MemoryBackend extends Backend {
   /** Called before each transaction becomes visible and durable; what it throws fails the transaction. */
   beforeCommit: ((transactionCount: number) => void) | null;
+  /** Moves every open reader to the newest snapshot, as LMDB's does by itself between turns: not only on `refresh`. */
+  moveReaders(): void;
   /** What a restart would find: for a second store on the same data. */
   reopen(): MemoryBackend;
 }
@@ -45,6 +47,7 @@ interface Disk {
 class MemoryDatabase implements MemoryBackend {
   beforeCommit: ((transactionCount: number) => void) | null = null;
   readonly #disk: Disk;
+  readonly #readers = new Set<MemoryReader>();
   #transactionCount = 0;
   #writerOpen = false;
 
@@ -57,7 +60,13 @@ class MemoryDatabase implements MemoryBackend {
   }
 
   openReader(): BackendReader {
-    return new MemoryReader(this.#disk);
+    const reader = new MemoryReader(this.#disk, () => this.#readers.delete(reader));
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  moveReaders(): void {
+    for (const reader of this.#readers) reader.refresh();
   }
 
   openWriter(): BackendWriter {
@@ -97,10 +106,12 @@ class MemoryDatabase implements MemoryBackend {
 
 class MemoryReader implements BackendReader {
   readonly #disk: Disk;
+  readonly #closed: () => void;
   #snapshot: Tables;
 
-  constructor(disk: Disk) {
+  constructor(disk: Disk, closed: () => void) {
     this.#disk = disk;
+    this.#closed = closed;
     this.#snapshot = disk.current;
   }
 
@@ -125,6 +136,7 @@ class MemoryReader implements BackendReader {
 
   close(): void {
     this.#snapshot = new Map();
+    this.#closed();
   }
 }
 

@@ -39,7 +39,7 @@ function countEdge(view: ReadView, low: Uint8Array, high: Uint8Array | null): nu
   const { heads, reader } = view;
   let count = reader.count('head', HEAD.physicalRange(low, high)) + heads.active.deltaBetween(low, high);
   // The snapshot may already hold the whole sealed layer: the writer's last commit is seen here before its report is.
-  if (heads.sealed !== null) {
+  if (heads.sealed !== null && readHeads(reader).watermark < heads.sealedWatermark) {
     const progress = readProgress(reader, heads.sealedId);
     const from = progress !== null && compareBytes(progress, low) > 0 ? progress : low;
     if (high === null || compareBytes(from, high) < 0) count += heads.sealed.deltaBetween(from, high);

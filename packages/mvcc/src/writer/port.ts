@@ -35,7 +35,8 @@ export function inlineWriter(
   };
   return {
     submit: (job, done) => {
-      queue.push(() => writer.run(job, done));
+      // Between a job and its answer there is a turn, as with a thread: what was committed can be seen before it is told.
+      queue.push(() => writer.run(job, (error, result) => afterPoll(() => done(error, result))));
       schedule();
     },
     terminate: () => Promise.resolve(),

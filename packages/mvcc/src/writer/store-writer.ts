@@ -59,6 +59,8 @@ export class StoreWriter {
   #journalBytes = 0;
   /** Number of the last job done, kept in the database. */
   #sequence = 0;
+  /** Between a move and `resume`. Opening the file takes LMDB's write lock, which a transaction here would hold. */
+  #moved = false;
   #waiting: { job: WriterJob; done: Done }[] = [];
 
   constructor(options: StoreWriterOptions) {
@@ -72,7 +74,13 @@ export class StoreWriter {
 
   /** Does `job`; `done` is called in this turn, except for a defragmentation and for what has to wait for it. */
   run(job: WriterJob, done: Done): void {
-    if (this.#waiting.length > 0 || (this.#journal !== null && !this.#canRunDuringCopy(job))) {
+    if (job.kind === 'resume') {
+      this.#moved = false;
+      done(null, { kind: 'done' });
+      this.#runWaiting();
+      return;
+    }
+    if (this.#moved || this.#waiting.length > 0 || (this.#journal !== null && !this.#canRunDuringCopy(job))) {
       this.#waiting.push({ job, done });
       return;
     }
@@ -188,14 +196,20 @@ export class StoreWriter {
         this.#options.failpoint('mvccAfterCopy');
         this.#moveTo(copy!);
         this.#endCopy();
+        this.#moved = true;
         done(null, { kind: 'moved' });
       } catch (failure) {
         this.#endCopy();
         copy?.discard();
         done(failure as Error, null);
       }
-      for (const { job, done: next } of this.#waiting.splice(0)) this.run(job, next);
+      this.#runWaiting();
     });
+  }
+
+  #runWaiting(): void {
+    if (this.#moved) return;
+    for (const { job, done } of this.#waiting.splice(0)) this.run(job, done);
   }
 
   #endCopy(): void {

@@ -14,6 +14,9 @@ import { type Change, ModelStore, type WatchedStore } from './model-store.ts';
 import { RealStore } from './real-store.ts';
 import { observed, Watcher } from './watcher.ts';
 
+/** `WATCH_EFFORT=10` runs ten times as many scripts. */
+const EFFORT = Number(process.env['WATCH_EFFORT'] ?? 1);
+
 const KEYS = ['a', 'b', 'ba', 'c', 'd'];
 const key = fc.constantFrom(...KEYS);
 const change: fc.Arbitrary<Change> = fc.oneof(
@@ -170,14 +173,14 @@ describe('any history, any watchers', () => {
   it('case-58 case-59 case-60 case-61 every watcher sees exactly its part of history', () => {
     fc.assert(
       fc.property(world, (script) => void play(script, () => new ModelStore())),
-      { numRuns: 1_500 },
+      { numRuns: 1_500 * EFFORT },
     );
   });
 
   it('case-58 case-59 case-60 case-61 the same on the real store, flushing, compacting and forgetting meanwhile', () => {
     fc.assert(
       fc.property(world, (script) => void play(script, (env) => new RealStore(env))),
-      { numRuns: 400 },
+      { numRuns: 400 * EFFORT },
     );
   });
 
