@@ -49,6 +49,8 @@ export interface MemberParts {
   readonly clusterVersion: string;
   /** As recovered from the log. */
   readonly committedIndex: number;
+  /** End of the log as recovered. */
+  readonly lastIndex: number;
   /** Gives up the data folder, after log and store are closed. */
   readonly releaseFolder: () => void;
 }
@@ -283,11 +285,14 @@ export class MemberRuntime implements Member {
     this.#maybeServe();
   }
 
-  /** A cluster of one serves when it leads; otherwise a member serves once it has applied what it knew to be committed. */
+  /**
+   * A member serves once it has applied what it knew to be committed. A cluster of one leads then, and has applied its
+   * whole log: what it acknowledged before it was ended is there for reads that ask nobody, too.
+   */
   #maybeServe(): void {
     if (this.#phase !== 'starting' || this.#loop.appliedIndex < this.#parts.committedIndex) return;
     const alone = this.#conf?.voters.length === 1 && this.#conf.voters[0] === this.memberId;
-    if (alone && this.#driver.role !== 'leader') return;
+    if (alone && (this.#driver.role !== 'leader' || this.#loop.appliedIndex < this.#parts.lastIndex)) return;
     this.#phase = 'serving';
     this.#log('info', 'ready to serve requests', { 'applied-index': this.#loop.appliedIndex });
     this.#onServing?.();

@@ -237,6 +237,7 @@ function assemble(parts: {
     applier: new Applier({ store, leases, alarms, members }, failpoint),
     clusterVersion: `${etcdApi.apiVersion}.0`,
     committedIndex: hardState.commit,
+    lastIndex: wal.lastIndex(),
     releaseFolder: parts.release,
   });
   return runtime;
