@@ -63,11 +63,15 @@ export async function normaliser(server: ServerProcess): Promise<(text: string) 
   return (text) => {
     let plain = text;
     for (const [value, name] of names) plain = plain.replaceAll(value, name);
-    return plain
-      .replace(/\b\d+(?:\.\d+)?(?:ns|µs|Âµs|ms)\b/g, 'DURATION')
-      .replace(/"Took" : .*/g, '"Took" : DURATION')
-      .replace(/[0-9a-f]{16} (granted|revoked|keepalived)/g, 'LEASE $1')
-      .replace(/("ID"|"id"):\d{15,}/g, '$1:LEASE')
-      .replace(/"ID" : \d{15,}/g, '"ID" : LEASE');
+    return (
+      plain
+        // Columns are as wide as the ids and addresses in them.
+        .replace(/^[+|].*$/gm, (line) => line.replace(/-+/g, '-').replace(/ +/g, ' '))
+        .replace(/\b\d+(?:\.\d+)?(?:ns|µs|Âµs|ms)\b/g, 'DURATION')
+        .replace(/"Took" : .*/g, '"Took" : DURATION')
+        .replace(/[0-9a-f]{16} (granted|revoked|keepalived)/g, 'LEASE $1')
+        .replace(/("ID"|"id"):\d{15,}/g, '$1:LEASE')
+        .replace(/"ID" : \d{15,}/g, '"ID" : LEASE')
+    );
   };
 }

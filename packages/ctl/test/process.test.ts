@@ -253,6 +253,13 @@ describe.skipIf(!installed)('quoratectl as a process', () => {
     }
   });
 
+  test('a table is drawn as etcdctl draws it', async () => {
+    const input = { args: ['member', 'list', '-w', 'table'], env };
+    const [mine, theirs] = [await ours(input), await etcdctl(input)];
+    expect(mine.stdout).toBe(theirs.stdout);
+    expect(mine.stdout).toContain('IS LEARNER');
+  });
+
   test('endpoint health, status and hashkv with one server that is not there', async () => {
     const [nobody] = await freePorts(1);
     const dead = `127.0.0.1:${nobody}`;
