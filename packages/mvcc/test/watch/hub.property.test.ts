@@ -15,7 +15,7 @@ import { RealStore } from './real-store.ts';
 import { observed, Watcher } from './watcher.ts';
 
 /** `WATCH_EFFORT=10` runs ten times as many scripts. */
-const EFFORT = Number(process.env['WATCH_EFFORT'] ?? 1);
+const EFFORT = Number(process.env.WATCH_EFFORT ?? 1);
 
 const KEYS = ['a', 'b', 'ba', 'c', 'd'];
 const key = fc.constantFrom(...KEYS);

@@ -363,7 +363,7 @@ describe('streams that insist on a leader', () => {
     expect(insists.call.ended).toBeNull();
   });
 
-  it('sem-009 others stay open through the loss', () => {
+  it('sem-009 sem-126 others stay open through the loss, served from what is applied here', () => {
     caller.create('k');
     world.setLeader(0n);
     world.env.advance(60_000);
