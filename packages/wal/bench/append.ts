@@ -1,12 +1,12 @@
 /**
- * The log against the least it could do: one write and one fdatasync of the same bytes to a file that already has its blocks, on the
- * same kind of thread, woken the same way.
+ * The log against the least it could do: one write and one fdatasync of the same bytes, batch after batch, to a file that already has its
+ * blocks, on the same kind of thread, woken the same way. With several batches under way the log may join them in one sync.
  *
  *   node --conditions=@quorate/source packages/wal/bench/append.ts [--rounds=15] [--directory=/path]
  *
  * Rounds of both alternate, so that a busy neighbour hits both; the table gives medians over rounds.
  */
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -37,24 +37,37 @@ async function timed(count: number, run: (index: number) => Promise<void>): Prom
   return ((performance.now() - from) * 1000) / count;
 }
 
-function logContender(wal: Wal, shape: { entries: number; dataBytes: number }): Contender {
+/** `underWay` batches at a time: one shows the latency of a lone write, more the rate of a busy log. */
+function logContender(wal: Wal, shape: { entries: number; dataBytes: number }, underWay: number): Contender {
   const data = Array.from({ length: shape.entries }, (_, i) => Buffer.alloc(shape.dataBytes, i + 1));
+  let next = wal.lastIndex() + 1;
   return (count) =>
-    timed(count, () => {
-      const first = wal.lastIndex() + 1;
-      const entries = data.map((bytes, i) => ({ index: first + i, term: 1, type: 0 as const, data: bytes }));
-      return new Promise((resolve, reject) => {
+    new Promise((resolve, reject) => {
+      const from = performance.now();
+      let started = 0;
+      let ended = 0;
+      const start = (): void => {
+        started++;
+        const first = next;
+        next += data.length;
+        const entries = data.map((bytes, i) => ({
+          index: first + i,
+          term: 1,
+          type: 0 as const,
+          data: bytes,
+        }));
         wal.append(
           { entries, hardState: { term: 1, vote: 1n, commit: first - 1 }, mustSync: true },
           (error) => {
             if (error !== null) return reject(error);
             // As a store does that keeps up: files are released and reused.
             if (wal.segments().length > 3) wal.release(first - 1);
-            resolve();
+            if (++ended === count) resolve(((performance.now() - from) * 1000) / count);
+            else if (started < count) start();
           },
         );
-        wal.pump();
-      });
+      };
+      for (let i = 0; i < underWay; i++) start();
     });
 }
 
@@ -63,21 +76,6 @@ function fillRaw(path: string): void {
   file.preallocate(RAW_BYTES);
   file.sync();
   file.close();
-}
-
-function rawInline(path: string, batchBytes: number): Contender {
-  const descriptor = openSync(path, 'r+');
-  const batch = Buffer.alloc(batchBytes, 7);
-  let offset = 0;
-  return (count) => {
-    if (count === 0) closeSync(descriptor);
-    return timed(count, async () => {
-      if (offset + batchBytes > RAW_BYTES) offset = 0;
-      writeSync(descriptor, batch, 0, batchBytes, offset);
-      fdatasyncSync(descriptor);
-      offset += batchBytes;
-    });
-  };
 }
 
 function rawThread(path: string, batchBytes: number): { contender: Contender; worker: Worker } {
@@ -119,28 +117,24 @@ async function compare(log: Contender, raw: Contender): Promise<{ log: number; r
 
 const folder = mkdtempSync(join(values.directory, 'quorate-bench-'));
 try {
-  console.log('| entries a batch | thread | raw us a batch | log us a batch | log at % of raw rate |');
-  console.log('|---|---|---|---|---|');
+  console.log(
+    '| entries a batch | raw us | log us, one at a time | % of raw rate | log us, 4 under way | % of raw rate |',
+  );
+  console.log('|---|---|---|---|---|---|');
   for (const [at, shape] of SHAPES.entries()) {
     const batchBytes = shape.entries * (shape.dataBytes + 16) + 64;
-    for (const kind of ['own', "caller's"] as const) {
-      const rawPath = join(folder, `raw-${at}-${kind}`);
-      fillRaw(rawPath);
-      const { wal } = await openWal({
-        directory: join(folder, `wal-${at}-${kind}`),
-        metadata: Buffer.from('bench'),
-        ...(kind === 'own' ? {} : { disk: nodeDisk, schedule: () => {} }),
-      });
-      const log = logContender(wal, shape);
-      const thread = kind === 'own' ? rawThread(rawPath, batchBytes) : null;
-      const result = await compare(log, thread?.contender ?? rawInline(rawPath, batchBytes));
-      await thread?.worker.terminate();
-      await wal.close();
-      const percent = Math.round((result.raw / result.log) * 100);
-      console.log(
-        `| ${shape.entries} x ${shape.dataBytes} B | ${kind} | ${result.raw.toFixed(0)} | ${result.log.toFixed(0)} | ${percent} |`,
-      );
-    }
+    const rawPath = join(folder, `raw-${at}`);
+    fillRaw(rawPath);
+    const { wal } = await openWal({ directory: join(folder, `wal-${at}`), metadata: Buffer.from('bench') });
+    const raw = rawThread(rawPath, batchBytes);
+    const lone = await compare(logContender(wal, shape, 1), raw.contender);
+    const busy = await compare(logContender(wal, shape, 4), raw.contender);
+    await raw.worker.terminate();
+    await wal.close();
+    const rate = (result: { log: number; raw: number }): number =>
+      Math.round((result.raw / result.log) * 100);
+    const figures = [lone.raw.toFixed(0), lone.log.toFixed(0), rate(lone), busy.log.toFixed(0), rate(busy)];
+    console.log(`| ${shape.entries} x ${shape.dataBytes} B | ${figures.join(' | ')} |`);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

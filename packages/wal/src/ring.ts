@@ -20,6 +20,7 @@ const HEAD = 1;
 const TAIL = 2;
 const DONE = 3;
 const SEEN = 4;
+const COMMANDS = 5;
 
 const WORD_BYTES = 8;
 const WRAP = 0xffffffff;
@@ -84,6 +85,12 @@ export class RingProducer {
     this.#publish(WORD_BYTES);
   }
 
+  /** Says that a message was sent, and wakes the writer. */
+  announceCommand(): void {
+    Atomics.add(this.#control, COMMANDS, 1);
+    this.wake();
+  }
+
   /** Wakes the writer. */
   wake(): void {
     Atomics.add(this.#control, WAKE, 1);
@@ -96,8 +103,9 @@ export class RingProducer {
     const frames: WrittenFrame[] = [];
     while (this.#seen !== done) {
       const at = (this.#seen & (COMPLETIONS - 1)) * COMPLETION_FIELDS;
-      const [batchCount, segment, offset, bytes] = this.#completions.subarray(at, at + COMPLETION_FIELDS);
-      frames.push({ batchCount: batchCount!, segment: segment!, offset: offset!, bytes: bytes! });
+      const fields = this.#completions;
+      const batchCount = fields[at]!;
+      frames.push({ batchCount, segment: fields[at + 1]!, offset: fields[at + 2]!, bytes: fields[at + 3]! });
       this.#seen = (this.#seen + 1) | 0;
     }
     Atomics.store(this.#control, SEEN, this.#seen);
@@ -142,6 +150,7 @@ export class RingConsumer {
   readonly #completions: Float64Array;
   #tail = 0;
   #done = 0;
+  #commands = 0;
   #ends: number[] = [];
 
   constructor(ring: SharedRing) {
@@ -153,6 +162,14 @@ export class RingConsumer {
   /** A token for `sleep`: take it before looking for work. */
   wakeCount(): number {
     return Atomics.load(this.#control, WAKE);
+  }
+
+  /** Whether messages were announced since this was last asked: looking for one costs more than everything else in a turn. */
+  hasCommands(): boolean {
+    const commands = Atomics.load(this.#control, COMMANDS);
+    const isNew = commands !== this.#commands;
+    this.#commands = commands;
+    return isNew;
   }
 
   /** Blocks the thread until somebody woke it after `wakeCount` returned `count`. */
@@ -198,7 +215,10 @@ export class RingConsumer {
       this.sleep(count);
     }
     const at = (this.#done & (COMPLETIONS - 1)) * COMPLETION_FIELDS;
-    this.#completions.set([frame.batchCount, frame.segment, frame.offset, frame.bytes], at);
+    this.#completions[at] = frame.batchCount;
+    this.#completions[at + 1] = frame.segment;
+    this.#completions[at + 2] = frame.offset;
+    this.#completions[at + 3] = frame.bytes;
     this.#done = (this.#done + 1) | 0;
     Atomics.store(this.#control, DONE, this.#done);
     Atomics.notify(this.#control, DONE);

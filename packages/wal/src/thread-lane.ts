@@ -47,7 +47,7 @@ export class WriterThread {
         },
       });
       this.#commands.postMessage({ kind: 'start', state } satisfies Command);
-      this.#producer.wake();
+      this.#producer.announceCommand();
     });
   }
 
@@ -161,7 +161,7 @@ export class ThreadLane implements Lane {
   #command(command: Command): void {
     if (this.#ended) return;
     this.#commands.postMessage(command);
-    this.#producer.wake();
+    this.#producer.announceCommand();
   }
 
   #onReport(report: Report): void {

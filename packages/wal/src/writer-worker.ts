@@ -56,7 +56,7 @@ async function run(): Promise<void> {
 
   for (;;) {
     const count = ring.wakeCount();
-    commands.fetch();
+    if (ring.hasCommands()) commands.fetch();
     const batches = ring.take(() => commands.nextBatch());
     if (batches.length > 0) {
       writer.write(
