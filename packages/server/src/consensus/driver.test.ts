@@ -1,7 +1,7 @@
 /**
  * The driver over real raft and a real log on a simulated disk, in virtual time; the state machine is a list.
  */
-import { type ConfState, type Entry, type HardState, NONE, RawNode } from '@quorate/raft';
+import { type ConfState, type Entry, EntryType, type HardState, NONE, RawNode } from '@quorate/raft';
 import { Random, SimDisk, SimEnv, SimNetwork } from '@quorate/testing';
 import { type Disk, type DiskFile, openWalInline } from '@quorate/wal';
 import { describe, expect, test } from 'vitest';
@@ -51,7 +51,8 @@ function start(options: {
     {
       onCommitted: (entries: readonly Entry[]) => {
         for (const entry of entries)
-          if (entry.data.length > 0) applied.push(Buffer.from(entry.data).toString());
+          if (entry.type === EntryType.normal && entry.data.length > 0)
+            applied.push(Buffer.from(entry.data).toString());
         driver.applied(entries.at(-1)!.index);
       },
       onSoftState: () => {},
