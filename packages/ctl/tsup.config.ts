@@ -2,7 +2,4 @@ import { packageBuild } from '../../tsup.base.ts';
 
 // `main` is loaded by bin/quoratectl.mjs and has nothing to declare; commands are imported when they run and become
 // chunks of their own.
-export default {
-  ...packageBuild({ entry: ['src/index.ts', 'src/main.ts'] }),
-  dts: { entry: ['src/index.ts'], compilerOptions: { customConditions: [] } },
-};
+export default packageBuild({ entry: ['src/index.ts', 'src/main.ts'] });
