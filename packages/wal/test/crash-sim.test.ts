@@ -49,6 +49,7 @@ class History {
   readonly #random: Random;
   readonly #seed: number;
   readonly #totals: Totals;
+  readonly #noSync: boolean;
   disk: SimDisk;
   #opened: OpenedWal;
   #flushes: (() => void)[] = [];
@@ -58,7 +59,8 @@ class History {
   #released = 0;
   #failed = false;
 
-  constructor(seed: number, totals: Totals) {
+  constructor(seed: number, totals: Totals, noSync = false) {
+    this.#noSync = noSync;
     this.#seed = seed;
     this.#totals = totals;
     this.#random = new Random(seed, 'workload');
@@ -176,6 +178,7 @@ class History {
       metadata,
       segmentBytes: 8192,
       spareSegments: 1,
+      unsafeNoSync: this.#noSync,
       disk,
       schedule: (flush) => this.#flushes.push(flush),
       failpoint: (name) => this.#atFailpoint(name),
@@ -218,6 +221,18 @@ describe('case-22 simulated power loss', () => {
     const { visited, ...counts } = totals;
     for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(least);
     expect([...visited].sort()).toEqual([...WAL_FAILPOINTS].sort());
+  });
+
+  it('the histories bite: a log that skips its syncs is caught', () => {
+    let caught = 0;
+    for (let seed = 1; seed <= 5; seed++) {
+      try {
+        new History(seed, noTotals(), true).run(300);
+      } catch {
+        caught++;
+      }
+    }
+    expect(caught).toBe(5);
   });
 
   it('the same seed gives the same disk, byte for byte', () => {
