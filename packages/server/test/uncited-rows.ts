@@ -24,7 +24,6 @@ export const UNCITED_FACTS: readonly (readonly [from: number, to: number, owner:
   [77, 77, 'authentication'],
   [78, 80, 'automatic compaction'],
   [82, 82, 'health service'],
-  [126, 126, 'cluster'],
   [130, 159, 'authentication'],
   [161, 169, 'cluster'],
   [171, 173, 'cluster'],
