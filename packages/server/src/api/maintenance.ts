@@ -26,9 +26,6 @@ import type { Member } from '../member.ts';
 import type { ResponseHeader } from './header.ts';
 import { fail, unaryMethod } from './unary.ts';
 
-/** CRC-32C of the three letters every HashKV begins with: etcd's answer for a revision before all records. */
-const HASH_OF_NO_RECORD = 1_084_519_789;
-
 type Alarms = ReturnType<Member['alarms']>;
 
 export function maintenanceHandlers(
@@ -46,17 +43,6 @@ export function maintenanceHandlers(
 
   /** sem-185. */
   function hashKv({ revision }: HashKVRequest, call: UnaryCall): void {
-    if (revision < 0n) {
-      call.reply(
-        HashKVResponse.encode({
-          header: header.encode(store.revision),
-          hash: HASH_OF_NO_RECORD,
-          compactRevision: store.compactRevision,
-          hashRevision: revision,
-        }),
-      );
-      return;
-    }
     store.hashKv(narrow(revision), (error, result) => {
       if (error !== null) {
         fail(call, error);
@@ -67,7 +53,8 @@ export function maintenanceHandlers(
           header: header.encode(store.revision),
           hash: result!.hash,
           compactRevision: result!.compactRevision,
-          hashRevision: result!.hashRevision,
+          // Exact also where it was saturated on the way in.
+          hashRevision: revision < 0n ? revision : result!.hashRevision,
         }),
       );
     });
@@ -169,7 +156,9 @@ function alarmText({ memberId, alarm }: Alarms[number]): string {
   return member + type;
 }
 
-/** A revision that is not negative, saturated as `codec/int64.ts` explains. */
+/** A revision from a generated codec, saturated as `codec/int64.ts` explains. */
 function narrow(revision: bigint): number {
-  return Number(revision > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : revision);
+  if (revision > Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER;
+  if (revision < Number.MIN_SAFE_INTEGER) return Number.MIN_SAFE_INTEGER;
+  return Number(revision);
 }
