@@ -192,7 +192,9 @@ describe('a disk that fails (strace)', () => {
     const folder = newFolder();
     const spoken = new Spoken();
     const end = await runHost({ folder, run: 'r1', seconds: 40, under: failing(call, error, from) }, spoken);
-    expect([end.code, end.signal]).toEqual([1, null]);
+    // LMDB itself may abort the process when it cannot write a page. That ends the member as well.
+    const byLmdb = call === 'pwrite64' && end.signal === 'SIGABRT' && end.errors.includes('mdb_page');
+    if (!byLmdb) expect([end.code, end.signal]).toEqual([1, null]);
     expect(spoken.ups).toBe(1);
     await expectIntact(folder, spoken);
   });
