@@ -64,6 +64,8 @@ export class Flusher {
   #lagRecords = 0;
   #removalFinished: number;
   #removing = false;
+  /** Revision that the removal begun goes to; 0: none is begun. */
+  #removalUnderWay = 0;
   #flushAll = false;
   #defragmenting: Done[] = [];
   #defragmentRunning = false;
@@ -80,6 +82,7 @@ export class Flusher {
     this.#durable = options.applied;
     this.#headWatermark = options.heads.watermark;
     this.#removalFinished = options.removal.finished;
+    this.#removalUnderWay = options.removal.target;
   }
 
   get appliedIndex(): number {
@@ -253,17 +256,24 @@ export class Flusher {
     );
   }
 
+  /** Compact revision up to which something is left to remove, -1: nothing. */
   #removalTarget(): number {
     const target = this.#durable.compactRevision;
     return target > this.#removalFinished ? target : -1;
   }
 
+  /**
+   * One slice. `head` and `graves` must hold everything up to the revision that is removed to: where they do not reach the compact revision yet, removal
+   * goes as far as they do, since every revision up to C is a state that a compaction could have left. A removal begun goes on to its own end, however fast C moves.
+   */
   #advanceRemoval(): void {
-    const target = this.#removalTarget();
-    const headsCover =
-      this.#headWatermark >= target || (this.#sealedHeads === null && this.#lagRecords === 0);
-    if (this.#removing || target === -1 || !headsCover) return;
+    const wanted = this.#removalTarget();
+    if (this.#removing || wanted === -1) return;
+    const covered = this.#sealedHeads === null && this.#lagRecords === 0 ? wanted : this.#headWatermark;
+    const target = this.#removalUnderWay > 0 ? this.#removalUnderWay : Math.min(wanted, covered);
+    if (target <= this.#removalFinished) return;
     this.#removing = true;
+    this.#removalUnderWay = target;
     this.#submit({ kind: 'remove', target, maxRecords: this.#o.limits.removeSliceRecords }, (result) => {
       this.#removing = false;
       if (result.kind === 'removed' && result.finished) this.#removalDone(target);
@@ -274,6 +284,7 @@ export class Flusher {
   #removalDone(target: number): void {
     this.#o.view.reader.refresh();
     this.#removalFinished = target;
+    this.#removalUnderWay = 0;
     const ready = this.#waitingRemoval.filter(({ revision }) => revision <= target);
     for (const waiting of ready) this.#waitingRemoval.splice(this.#waitingRemoval.indexOf(waiting), 1);
     for (const { done } of ready) done(null);
@@ -334,7 +345,9 @@ export class Flusher {
     meta.useReader(reader);
     old.close();
     // The new file may remember less of the removal than the old one did.
-    this.#removalFinished = readRemoval(reader).finished;
+    const removal = readRemoval(reader);
+    this.#removalFinished = removal.finished;
+    this.#removalUnderWay = removal.target;
   }
 
   /** No new background work; what is under way is waited for by `close` in the writer's queue. */

@@ -27,7 +27,7 @@ export interface StoreOptions {
   readonly limits?: Partial<StoreLimits>;
 }
 
-/** Bounds in bytes, entries and milliseconds. What they were measured with is in docs/decisions/0003-flush-policy.md. */
+/** Bounds in bytes, entries and milliseconds. What they were measured with is in docs/decisions/0004-flush-policy.md. */
 export interface StoreLimits {
   /** One memtable of records. Two of them (active and sealed) is the most that waits for the disk. */
   readonly memtableBytes: number;

@@ -17,6 +17,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
@@ -124,7 +125,7 @@ class LmdbBackend implements Backend {
   }
 
   openWriter(): BackendWriter {
-    return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes));
+    return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes), this.#options.directory);
   }
 
   copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void {
@@ -161,7 +162,7 @@ class LmdbCopy implements BackendCopy {
   }
 
   openWriter(): BackendWriter {
-    return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes));
+    return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes), this.#options.directory);
   }
 
   adopt(visit: (place: 'beforeRename' | 'beforeDirectorySync' | 'afterDirectorySync') => void): Backend {
@@ -233,9 +234,11 @@ class LmdbReader implements BackendReader {
 
 class LmdbWriter implements BackendWriter {
   readonly #opened: Opened;
+  readonly #directory: string;
 
-  constructor(opened: Opened) {
+  constructor(opened: Opened, directory: string) {
     this.#opened = opened;
+    this.#directory = directory;
   }
 
   write(work: (transaction: BackendTransaction) => void): void {
@@ -259,7 +262,7 @@ class LmdbWriter implements BackendWriter {
         work(transaction);
       });
     } catch (error) {
-      throw backendError(error);
+      throw namingFullDisk(backendError(error), this.#directory);
     }
   }
 
@@ -337,6 +340,16 @@ function statsOf({ root, tables }: Opened): BackendStats {
     usedBytes: used * whole.pageSize,
   };
 }
+
+/** A write cut short by a full disk is EIO to LMDB: the free space tells what it was. */
+function namingFullDisk(error: BackendError, directory: string): BackendError {
+  if (error.code !== 'EIO') return error;
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize > NEARLY_FULL_BYTES) return error;
+  return new BackendError('ENOSPC', `${directory}: the disk is full`, { cause: error });
+}
+
+const NEARLY_FULL_BYTES = 1 << 20;
 
 /** LMDB speaks in numbers and sentences; here is the one place that turns them into codes. */
 function backendError(error: unknown): BackendError {

@@ -112,7 +112,16 @@ export function threadedWriter(
         done(new Error('the writer thread has ended'), null);
         return;
       }
-      waiting.set(id, done);
+      // After `close` the thread ends by itself, and the end may be heard of together with the answer.
+      waiting.set(
+        id,
+        job.kind !== 'close'
+          ? done
+          : (error, result) => {
+              ended = true;
+              done(error, result);
+            },
+      );
       worker.postMessage({ id, job } satisfies ToWorker, buffersOf(job));
     },
     terminate: async () => {

@@ -24,9 +24,8 @@ function modelAt(index: number): ModelStore {
     model.put(main, 1, `other ${i % 7}`, String(i), 0n);
     const dead = i % 10 === 0 && model.at('other 3', main) !== null;
     if (dead) model.remove(main, 2, 'other 3');
-    if (i % 40 === 0 && model.revision - 5 > model.compactRevision)
-      model.compactRevision = model.revision - 5;
     model.revision = main;
+    if (i % 40 === 0 && main - 5 > model.compactRevision) model.compactRevision = main - 5;
   }
   return model;
 }
