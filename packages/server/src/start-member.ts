@@ -1,7 +1,7 @@
 /**
  * From a data folder to a running member.
  *
- *   1. Lock the folder, open the log (its metadata must name this cluster and member) and the store.
+ *   1. Lock the folder, open the log (its metadata names the cluster and the member) and the store.
  *   2. See that they belong together: the log must begin no later than where the store ends, and end no earlier. Anything
  *      else means that one of them was replaced by hand or lost, and going on could mean voting twice or losing
  *      acknowledged writes (case 25): refused.
@@ -54,7 +54,7 @@ export async function startMember(
   createLessor: LessorFactory,
 ): Promise<Member> {
   const { env, failpoint } = world;
-  const cluster = initialCluster(config.name, config.initialCluster, config.initialClusterToken);
+  const configured = initialCluster(config.name, config.initialCluster, config.initialClusterToken);
   const folder = openDataFolder(
     { directory: config.dataDirectory, walDirectory: config.walDirectory },
     world.disk,
@@ -65,7 +65,8 @@ export async function startMember(
   try {
     failpoint('startAfterLock');
     let fatal: (error: Error) => void = () => {};
-    const { wal, recovered } = await openLog(config, world, folder, cluster, (error) => fatal(error));
+    const { wal, recovered } = await openLog(config, world, folder, configured, (error) => fatal(error));
+    const cluster = identity(configured, wal, recovered, folder);
     opened.push(() => wal.close());
     const store = openStore({
       storage: world.inThread?.backend
@@ -114,6 +115,7 @@ function openLog(
   const options: WalOptions = {
     directory: folder.walDirectory,
     metadata: walMetadata(cluster),
+    acceptMetadata: (found) => found.length === METADATA_BYTES && found[0] === METADATA_VERSION,
     onFatal,
     unsafeNoSync: config.unsafeNoFsync,
     ...(config.walSegmentBytes === undefined ? {} : { segmentBytes: config.walSegmentBytes }),
@@ -129,10 +131,34 @@ function openLog(
   );
 }
 
+const METADATA_VERSION = 1;
+const METADATA_BYTES = 17;
+
+/**
+ * Who this member is: what its log says. The flags that describe the first cluster count only for a member that has
+ * none yet, as in etcd; afterwards names, URLs and token may change without making it another member.
+ */
+function identity(
+  configured: InitialCluster,
+  wal: Wal,
+  { metadata }: Recovered,
+  folder: DataFolder,
+): InitialCluster {
+  if (Buffer.from(metadata).equals(walMetadata(configured))) return configured;
+  if (wal.lastIndex() === 0) {
+    throw new DataFolderError(
+      'inconsistent',
+      `the log in ${folder.walDirectory} was created for another cluster and holds nothing yet: remove the data folder`,
+    );
+  }
+  const bytes = Buffer.from(metadata);
+  return { ...configured, clusterId: bytes.readBigUInt64BE(1), memberId: bytes.readBigUInt64BE(9) };
+}
+
 /** Format version, cluster id, member id: whose log this is. */
 function walMetadata(cluster: InitialCluster): Uint8Array {
-  const bytes = Buffer.alloc(17);
-  bytes.writeUInt8(1, 0);
+  const bytes = Buffer.alloc(METADATA_BYTES);
+  bytes.writeUInt8(METADATA_VERSION, 0);
   bytes.writeBigUInt64BE(cluster.clusterId, 1);
   bytes.writeBigUInt64BE(cluster.memberId, 9);
   return bytes;

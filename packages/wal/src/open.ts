@@ -159,7 +159,8 @@ function create(options: WalOptions, settings: WriterOptions): LogContents {
 
 function reopen(options: WalOptions, settings: WriterOptions, found: LogContents): LogContents {
   const { metadata } = found.writer;
-  if (!Buffer.from(metadata).equals(options.metadata)) {
+  const equal = Buffer.from(metadata).equals(options.metadata);
+  if (!equal && options.acceptMetadata?.(metadata) !== true) {
     throw new WalMetadataError(settings.directory, metadata, options.metadata);
   }
   repairTail(settings.disk, found, settings);

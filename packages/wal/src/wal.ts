@@ -27,6 +27,11 @@ export interface WalOptions {
    * with other bytes is refused with `WalMetadataError`.
    */
   readonly metadata: Uint8Array;
+  /**
+   * Whether a log that exists may be opened although its metadata differs from `metadata`: for hosts that take their
+   * identity from the log once there is one. Default: no.
+   */
+  readonly acceptMetadata?: (found: Uint8Array) => boolean;
   /** Fail with `WalMissingError` instead of creating a log where there is none. Default false. */
   readonly mustExist?: boolean;
   /** Size of a segment file, a multiple of 4096. A batch larger than this gets a longer file of its own. Default 16 MiB. */
