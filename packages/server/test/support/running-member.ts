@@ -6,7 +6,7 @@ import { createServices, type Services } from '../../src/api/services.ts';
 import type { Logger } from '../../src/env.ts';
 import { createLessor } from '../../src/lease/create-lessor.ts';
 import type { Member } from '../../src/member.ts';
-import { DEFAULT_MEMBER_CONFIG, type MemberConfig } from '../../src/member-config.ts';
+import { DEFAULT_MEMBER_CONFIG, type MemberConfig, type World } from '../../src/member-config.ts';
 import { nodeWorld } from '../../src/node/world.ts';
 import { startMember } from '../../src/start-member.ts';
 
@@ -18,7 +18,11 @@ export interface RunningMember {
 
 const SILENT: Logger = { log() {} };
 
-export async function runMember(config: Partial<MemberConfig> = {}): Promise<RunningMember> {
+/** @param change what the world of this member has that the real one has not */
+export async function runMember(
+  config: Partial<MemberConfig> = {},
+  change: (world: World) => World = (world) => world,
+): Promise<RunningMember> {
   const folder = mkdtempSync(join(tmpdir(), 'quorate-services-'));
   const member = await startMember(
     {
@@ -29,7 +33,7 @@ export async function runMember(config: Partial<MemberConfig> = {}): Promise<Run
       clientUrls: ['http://127.0.0.1:2379'],
       ...config,
     },
-    nodeWorld(SILENT),
+    change(nodeWorld(SILENT)),
     createLessor,
   );
   const services = createServices(member);
