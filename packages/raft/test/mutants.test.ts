@@ -40,6 +40,10 @@ describe('mutants', () => {
     expect(MUTANTS.length).toBeGreaterThanOrEqual(12);
   });
 
+  it('differ from the sound core, which fails nothing', () => {
+    expect(failingScenarios({ name: 'none', breaks: 'nothing', rules: {} })).toEqual([]);
+  });
+
   for (const mutant of MUTANTS) {
     it(`fails a scenario: ${mutant.name}`, () => {
       expect(failingScenarios(mutant), mutant.breaks).not.toEqual([]);
