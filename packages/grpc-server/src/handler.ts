@@ -72,7 +72,7 @@ export interface UnaryCall extends CallContext {
  */
 export interface StreamCall extends CallContext {
   /**
-   * Queues one response message.
+   * Queues one response message. The transport owns the bytes from here on: they must not change any more.
    * @returns false when the caller does not keep up: stop writing until `onDrain`. Messages given meanwhile
    *   are still queued, so the handler's restraint is what bounds memory.
    */

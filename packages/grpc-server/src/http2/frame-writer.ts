@@ -8,7 +8,9 @@
 import { Flag, FRAME_HEADER_BYTES, FrameType } from './frame.ts';
 
 const MIN_CHUNK_BYTES = 512;
-export const MAX_CHUNK_BYTES = 64 * 1024;
+const MAX_CHUNK_BYTES = 64 * 1024;
+/** From here on a write of its own is cheaper than a copy. */
+const LARGE_PAYLOAD_BYTES = 8 * 1024;
 /** gRPC's five bytes in front of a message: compressed flag and length. */
 export const MESSAGE_PREFIX_BYTES = 5;
 
@@ -17,25 +19,32 @@ const none = Buffer.alloc(0);
 export class FrameWriter {
   #full: Buffer[] = [];
   #fullBytes = 0;
+  /** As far as they are not ours. */
+  #largeBytes = 0;
   #chunk: Buffer = none;
+  /** Where in the chunk the piece begins that is not in `#full` yet, and where it ends. */
+  #start = 0;
   #used = 0;
+  /** What the last turn copied: the first chunk of the next one is of that size. */
   #lastTurnBytes = MIN_CHUNK_BYTES;
   /** Limit of the peer, SETTINGS_MAX_FRAME_SIZE. */
   maxFrameBytes = 16_384;
 
   /** Bytes appended since the last `take`. */
   get length(): number {
-    return this.#fullBytes + this.#used;
+    return this.#fullBytes + this.#used - this.#start;
   }
 
   /** What has been appended, in order; the writer starts anew. */
   take(): Buffer[] {
-    this.#lastTurnBytes = this.length;
+    this.#lastTurnBytes = this.length - this.#largeBytes;
+    this.#largeBytes = 0;
     const chunks = this.#full;
-    if (this.#used > 0) chunks.push(this.#chunk.subarray(0, this.#used));
+    this.#closePiece();
     this.#full = [];
     this.#fullBytes = 0;
     this.#chunk = none;
+    this.#start = 0;
     this.#used = 0;
     return chunks;
   }
@@ -70,8 +79,18 @@ export class FrameWriter {
     writeUint32(chunk, at + 1, length);
   }
 
-  /** Payload bytes of the DATA frame that was begun; copied, over as many chunks as it takes. */
+  /**
+   * Payload bytes of the DATA frame that was begun. Small ones are copied, over as many chunks as it takes; large ones
+   * leave as they are, between the chunks: they must not change any more.
+   */
   payload(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start >= LARGE_PAYLOAD_BYTES) {
+      this.#closePiece();
+      this.#full.push(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start));
+      this.#fullBytes += end - start;
+      this.#largeBytes += end - start;
+      return;
+    }
     let from = start;
     while (from < end) {
       if (this.#used === this.#chunk.length) this.#nextChunk(end - from);
@@ -141,16 +160,23 @@ export class FrameWriter {
   }
 
   #nextChunk(atLeastBytes: number): void {
-    if (this.#used > 0) {
-      this.#full.push(this.#chunk.subarray(0, this.#used));
-      this.#fullBytes += this.#used;
-    }
-    const expected = this.#fullBytes === 0 ? this.#lastTurnBytes : this.#fullBytes;
+    this.#closePiece();
+    const copiedBytes = this.#fullBytes - this.#largeBytes;
+    const expected = copiedBytes === 0 ? this.#lastTurnBytes : copiedBytes;
     const rounded = expected <= MIN_CHUNK_BYTES ? MIN_CHUNK_BYTES : 1 << (32 - Math.clz32(expected - 1));
     this.#chunk = Buffer.allocUnsafe(
       Math.max(atLeastBytes > MAX_CHUNK_BYTES ? 0 : atLeastBytes, Math.min(rounded, MAX_CHUNK_BYTES)),
     );
+    this.#start = 0;
     this.#used = 0;
+  }
+
+  /** What was written to the chunk so far leaves as one piece; the rest of the chunk remains in use. */
+  #closePiece(): void {
+    if (this.#used === this.#start) return;
+    this.#full.push(this.#chunk.subarray(this.#start, this.#used));
+    this.#fullBytes += this.#used - this.#start;
+    this.#start = this.#used;
   }
 }
 
