@@ -19,7 +19,7 @@ import {
   rmSync,
   statfsSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { TABLE_NAMES } from '../tables.ts';
 import {
@@ -40,8 +40,18 @@ export interface LmdbOptions {
 }
 
 export function lmdbBackend(options: LmdbOptions): Backend {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  makeDirectory(options.directory);
   return new LmdbBackend(options, tidy(options.directory));
+}
+
+/** Makes the folder and its parents, so that their names survive a power loss too. */
+function makeDirectory(directory: string): void {
+  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = resolve(directory); ; made = dirname(made)) {
+    syncPath(dirname(made));
+    if (made === resolve(first) || made === dirname(made)) return;
+  }
 }
 
 const fileName = (generation: number): string => `store-${String(generation).padStart(6, '0')}`;
@@ -83,7 +93,8 @@ interface Opened {
 
 function openFile(path: string, mapSizeBytes: number): Opened {
   try {
-    if (existsSync(path)) checkLmdbFile(path);
+    const exists = existsSync(path);
+    if (exists) checkLmdbFile(path);
     const root = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: true,
@@ -101,6 +112,7 @@ function openFile(path: string, mapSizeBytes: number): Opened {
         encoder: VALUE_VIEWS,
       } as never) as unknown as Tables[string];
     }
+    if (!exists) syncPath(dirname(path));
     return { root, tables };
   } catch (error) {
     throw backendError(error);

@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { openStore } from '../../src/store.ts';
 
-const [directory, failpoint, nth] = process.argv.slice(2);
+const [directory, failpoint, nth, entries, defragments] = process.argv.slice(2);
 let visits = 0;
 const store = openStore({
   storage: { directory: directory! },
@@ -43,7 +43,7 @@ function entry(): void {
   transaction.putMeta('m', Buffer.from('last'), Buffer.from(String(index)));
   if (index % 40 === 0 && store.revision - 5 > store.compactRevision) transaction.compact(store.revision - 5);
   transaction.commit();
-  if (index % 100 === 0) store.defragment(() => {});
+  if (index % 100 === 0 && defragments !== 'no') store.defragment(() => {});
 }
 function turn(): void {
   // Never far ahead of the disk, so that every mechanism has its turn.
@@ -59,7 +59,7 @@ function turn(): void {
     durable = store.durableIndex;
     say(`durable ${durable}`);
   }
-  if (store.appliedIndex > firstIndex + 4_000) stop = true;
+  if (store.appliedIndex > firstIndex + Number(entries ?? 4_000)) stop = true;
   if (stop) store.close().then(() => say('closed'));
   else setImmediate(turn);
 }
