@@ -28,7 +28,12 @@ export interface KeyRecord {
   readonly tombstone: boolean;
   /** The value: a view into `encoded`. */
   readonly value: Uint8Array;
-  /** `mvccpb.KeyValue`, ready to send. Never changed after creation; may be kept. */
+  /**
+   * `mvccpb.KeyValue`, ready to send. Never changed after creation; may be kept.
+   *
+   * Records of `get`, `getAt`, `put` and `deleteRange` fetch their bytes (`encoded`, `key`, `value`) on first use, so that nobody pays for a value
+   * that is not looked at: use them first in the turn they were handed out. Those of ranges and events have them.
+   */
   readonly encoded: Uint8Array;
 }
 
