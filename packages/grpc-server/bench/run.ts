@@ -13,6 +13,7 @@ import { Generator } from './generator.ts';
 const kinds = ['ours', 'node:http2', 'grpc-js'] as const;
 const SECONDS = Number(process.argv[2] ?? 3);
 const PARTS = 16_384;
+const WARM_CALLS = 5_000;
 
 async function startServer(kind: string): Promise<{ child: ChildProcess; port: number }> {
   const child = fork(fileURLToPath(new URL('./server-process.ts', import.meta.url)), [kind], {
@@ -65,7 +66,8 @@ async function unary(
     };
     generator.socket.write(generator.calls(inFlight, message));
   }
-  await sleep(1_000);
+  // Warm: compiled code, grown windows.
+  while (done < WARM_CALLS) await sleep(50);
   const [doneBefore, cpuBefore, before] = [done, await cpuUs(child), performance.now()];
   await sleep(SECONDS * 1_000);
   const [doneAfter, cpuAfter, after] = [done, await cpuUs(child), performance.now()];

@@ -3,7 +3,7 @@
  * A program that is not installed skips its test and says so.
  */
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { connect as tlsConnect } from 'node:tls';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createGrpcServer, type GrpcServer, nodeHttpHandOver } from '../src/index.ts';
+import { createGrpcServer, type GrpcServer, type Handler, nodeHttpHandOver } from '../src/index.ts';
 import { testHandlers } from './support/handlers.ts';
 
 const run = promisify(execFile);
@@ -86,7 +86,6 @@ beforeAll(async () => {
     ],
     { stdio: 'ignore' },
   );
-  const { readFileSync } = await import('node:fs');
   tlsPort = (
     await server.listen({ host: '127.0.0.1', tls: { key: readFileSync(key), cert: readFileSync(cert) } })
   ).port;
@@ -320,6 +319,63 @@ testWith(
     await new Promise((resolve) => socket.once('close', resolve));
     expect(server.stats().protocolErrorsTotal).toBe(before.protocolErrorsTotal + 1);
     expect(JSON.parse(await curl('-k', `https://127.0.0.1:${tlsPort}/`))).toMatchObject({ version: '2.0' });
+  },
+);
+
+testWith(
+  hasOpenssl,
+  'openssl',
+  'TLS with client certificates: the common name of a verified one reaches handlers, no other does',
+  async () => {
+    const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(join(folder, name)));
+    const names: string[] = [];
+    const own = createGrpcServer({
+      handlers: new Map<string, Handler>([
+        [
+          '/test.Test/Who',
+          {
+            kind: 'unary',
+            handle: (_request, call) => {
+              names.push(call.peerCommonName);
+              call.reply(new Uint8Array(0));
+            },
+          },
+        ],
+      ]),
+    });
+    // The certificate is its own authority; the other listener asks for one and lets any pass.
+    const strict = await own.listen({ host: '127.0.0.1', tls: { key, cert, ca: cert, requestCert: true } });
+    const lax = await own.listen({
+      host: '127.0.0.1',
+      tls: { key, cert, requestCert: true, rejectUnauthorized: false },
+    });
+    const ask = async (to: number, withCertificate: boolean) => {
+      const session = connect(`https://127.0.0.1:${to}`, {
+        ca: cert!,
+        ...(withCertificate ? { key: key!, cert: cert! } : {}),
+      });
+      session.on('error', () => {});
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/test.Test/Who',
+        'content-type': 'application/grpc',
+      });
+      stream.end(Buffer.alloc(5));
+      stream.resume();
+      const status = await new Promise((resolve) => {
+        stream.on('trailers', (trailers) => resolve(trailers['grpc-status']));
+        stream.on('error', () => resolve('refused'));
+        stream.on('close', () => resolve('refused'));
+      });
+      session.destroy();
+      return status;
+    };
+    expect(await ask(strict.port, true)).toBe('0');
+    expect(await ask(strict.port, false)).toBe('refused');
+    expect(await ask(lax.port, true)).toBe('0');
+    expect(await ask(lax.port, false)).toBe('0');
+    expect(names).toEqual(['localhost', '', '']);
+    await own.close({ graceMs: 0 });
   },
 );
 
