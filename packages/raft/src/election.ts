@@ -79,7 +79,9 @@ export function handleVoteRequest(raft: Raft, message: Message): void {
   const granted = free && raft.log.isUpToDate(message.index, message.logTerm);
   const type = pre ? MessageType.preVoteResponse : MessageType.voteResponse;
   if (!granted) {
-    raft.send(message.from, { type, reject: true });
+    // Says how far the log is committed here: the candidate may hold these entries without knowing so.
+    const { committed } = raft.log;
+    raft.send(message.from, { type, reject: true, commit: committed, logTerm: raft.log.term(committed) });
     return;
   }
   if (pre) {
