@@ -29,6 +29,9 @@ import { bootstrapEntries, type InitialCluster, initialCluster } from './members
 import { formatId } from './membership/ids.ts';
 import { Members } from './membership/members.ts';
 
+/** Young entries that raft keeps in memory for followers; what is older is read from the log's files. */
+const TAIL_BYTES = 8 * 1024 * 1024;
+
 const EMPTY_CONF: ConfState = {
   voters: [],
   votersOutgoing: [],
@@ -235,6 +238,7 @@ function assemble(parts: {
     random: (bound) => env.randomInt(bound),
     electionTicks: Math.max(2, Math.round(config.electionMs / config.heartbeatMs)),
     heartbeatTicks: 1,
+    maxTailBytes: TAIL_BYTES,
   });
   let runtime: MemberRuntime | null = null;
   // The lessor is made over the member, and the applier over the lessor.
