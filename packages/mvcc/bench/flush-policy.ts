@@ -146,8 +146,10 @@ await flush(store, 'flush');
 await store.close();
 await turn();
 const openBegan = performance.now();
+const openCpu = process.cpuUsage();
 store = open();
 const openMs = performance.now() - openBegan;
+const { user, system } = process.cpuUsage(openCpu);
 void store.get(keyOf(1))!.value;
 const restartMs = performance.now() - openBegan;
 await store.close();
@@ -169,6 +171,7 @@ console.log(
     limitedRangeUs: round(limitedRangeUs),
     lagAtRestart: lag,
     openMs: round(openMs),
+    openCpuMs: round((user + system) / 1000),
     restartMs: round(restartMs),
     anonymousStartMb: startedMb,
     anonymousPeakMb: peakMb,
