@@ -129,7 +129,7 @@ function memberConfig(config: ServerConfig): MemberConfig {
     maxTxnOps: config.maxTxnOps,
     quotaBytes: config.quotaBytes,
     watchProgressIntervalMs: config.watchProgressIntervalMs,
-    unsafeNoFsync: false,
+    unsafeNoFsync: config.unsafeNoFsync,
   };
 }
 

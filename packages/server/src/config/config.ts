@@ -33,6 +33,8 @@ export interface ServerConfig {
   /** 0: the default of 2 GiB, less than 0: none. */
   readonly quotaBytes: number;
   readonly maxTxnOps: number;
+  /** The log is never synced: for tests and throw-away data only. */
+  readonly unsafeNoFsync: boolean;
   readonly maxRequestBytes: number;
   readonly maxConcurrentStreams: number;
   readonly keepalive: {
@@ -85,6 +87,7 @@ export function resolveConfig(settings: Settings): ServerConfig {
     snapshotCatchUpEntries: settings.number('snapshot-catchup-entries'),
     quotaBytes: quota(settings, warnings),
     maxTxnOps: settings.number('max-txn-ops'),
+    unsafeNoFsync: settings.bool('unsafe-no-fsync'),
     maxRequestBytes: Math.min(
       settings.number('max-request-bytes'),
       MAX_MESSAGE_BYTES - MESSAGE_OVERHEAD_BYTES,

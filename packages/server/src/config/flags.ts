@@ -166,7 +166,7 @@ downgrade-check-time | duration | 5s | = | later | Downgrade status check period
 
 # unsafe
 force-new-cluster | bool | false | = | refused | Make a cluster of one member from its data.
-unsafe-no-fsync | bool | false | = | refused | Never wait for the disk.
+unsafe-no-fsync | bool | false | = | used | Never wait for the disk: a power cut loses acknowledged writes.
 
 # command
 config-file | string | - | - | used | YAML or JSON file with the configuration. All other flags and variables are then ignored.

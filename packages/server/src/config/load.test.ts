@@ -138,7 +138,6 @@ describe('the command line follows Go', () => {
       ['--client-cert-auth'],
       ['--auto-tls'],
       ['--auth-token=jwt,sign-method=RS256'],
-      ['--unsafe-no-fsync'],
       ['--force-new-cluster'],
       ['--discovery-srv=example.org'],
       ['--listen-client-urls=https://127.0.0.1:1', '--advertise-client-urls=https://a:1'],
@@ -180,6 +179,8 @@ describe('the command line follows Go', () => {
 describe('the environment', () => {
   test('stands between flag and default', async () => {
     expect((await config([], { ETCD_NAME: 'x', ETCD_MAX_TXN_OPS: '7' })).maxTxnOps).toBe(7);
+    expect((await config(['--unsafe-no-fsync'])).unsafeNoFsync).toBe(true);
+    expect((await config([])).unsafeNoFsync).toBe(false);
     expect((await config([], { ETCD_NAME: '' })).name).toBe('default');
   });
 
