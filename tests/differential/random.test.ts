@@ -51,7 +51,7 @@ async function compareUntilDeath(
   kinds: Kinds,
 ): Promise<number> {
   const processes: ServerProcess[] = await Promise.all([
-    startQuorate(),
+    startQuorate({ flags: ['--unsafe-no-fsync'] }),
     startEtcd({ flags: ['--unsafe-no-fsync'] }),
   ]);
   const [ours, theirs] = processes.map((server) => new Endpoint(server.name, server.endpoint)) as [
