@@ -23,7 +23,7 @@ for (const setting of settings) {
   if (name === 'dir') parent = value;
   else limits[name] = Number(value);
 }
-const loaded = process.env['MVCC_BENCH_LOAD'];
+const loaded = process.env.MVCC_BENCH_LOAD;
 const directory = loaded ?? mkdtempSync(join(parent, 'mvcc-bench-'));
 
 const open = (): MvccStore =>
@@ -112,7 +112,7 @@ let peakMb = 0;
 for (let done = 0; done < putCount; done += 10_000) {
   await puts(store, Math.min(10_000, putCount - done), () => nextRandom(keyCount));
   peakMb = Math.max(peakMb, anonymousMb());
-  if (process.env['MEM']) console.error(anonymousMb(), JSON.stringify(process.memoryUsage()));
+  if (process.env.MEM) console.error(anonymousMb(), JSON.stringify(process.memoryUsage()));
 }
 const wallMs = performance.now() - wallBegan;
 const putMainUs = (mainMs * 1000) / putCount;

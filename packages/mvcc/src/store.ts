@@ -138,7 +138,7 @@ export class MvccStore implements Store {
     this.#flusher.admit();
     this.#transactionOpen = true;
     const before = this.#view.revision;
-    return new StoreTransaction(this.#view, this.#pages, index, term, (end) => {
+    return new StoreTransaction(this.#view, index, term, (end) => {
       this.#transactionOpen = false;
       if (end !== null) this.#committed(end, before);
     });

@@ -10,7 +10,6 @@ import type { HeadEntry } from './head-entry.ts';
 import { jumpDepth } from './jump.ts';
 import { isLongKey } from './key-codec.ts';
 import { emptyRecordHeader, type RecordFields, readRecordHeader } from './log-record.ts';
-import type { PageCounts } from './read/page-counts.ts';
 import { boundsOf, RangeRead } from './read/range-read.ts';
 import type { ReadView } from './read/view.ts';
 import { recordFromHead, StoredEvent } from './stored-record.ts';
@@ -47,7 +46,6 @@ const SCAN_KEYS = 256;
 export class StoreTransaction implements WriteTransaction {
   readonly revision: number;
   readonly #view: ReadView;
-  readonly #pages: PageCounts;
   readonly #index: number;
   readonly #term: number;
   readonly #firstRecord: number;
@@ -58,15 +56,8 @@ export class StoreTransaction implements WriteTransaction {
   #changeCount = 0;
   #open = true;
 
-  constructor(
-    view: ReadView,
-    pages: PageCounts,
-    index: number,
-    term: number,
-    end: (end: TransactionEnd | null) => void,
-  ) {
+  constructor(view: ReadView, index: number, term: number, end: (end: TransactionEnd | null) => void) {
     this.#view = view;
-    this.#pages = pages;
     this.#index = index;
     this.#term = term;
     this.#end = end;
@@ -178,7 +169,7 @@ export class StoreTransaction implements WriteTransaction {
   }
 
   range(options: RangeOptions): RangeResult {
-    const read = new RangeRead(this.#view, options, this.#pages);
+    const read = new RangeRead(this.#view, options, null);
     return read.step(() => 0, Number.MAX_SAFE_INTEGER)!;
   }
 

@@ -14,7 +14,7 @@ import { Harness, TINY } from './model/harness.ts';
 import { bytesOf } from './model/model-store.ts';
 
 const found = spawnSync('etcd', ['--version']).status === 0 && spawnSync('etcdctl', ['version']).status === 0;
-const seed = Number(process.env['MVCC_SEED'] ?? 20261121);
+const seed = Number(process.env.MVCC_SEED ?? 20261121);
 
 type Op = { op: 'put'; key: string; value: string } | { op: 'del'; key: string; end: string | null };
 type Step = { ops: Op[] } | { compact: number };

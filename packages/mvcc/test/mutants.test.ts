@@ -59,7 +59,7 @@ function stateFirst(backend: Backend): Backend {
   };
 }
 
-const seed = Number(process.env['MVCC_SEED'] ?? 20261121);
+const seed = Number(process.env.MVCC_SEED ?? 20261121);
 
 function survives(mutate: (backend: Backend) => Backend): boolean {
   const result = fc.check(

@@ -9,8 +9,8 @@ import { expect, test } from 'vitest';
 import { arbitraryCommands } from './model/commands.ts';
 import { Harness } from './model/harness.ts';
 
-const seed = Number(process.env['MVCC_SEED'] ?? 20261121);
-const numRuns = Number(process.env['MVCC_RUNS'] ?? 150);
+const seed = Number(process.env.MVCC_SEED ?? 20261121);
+const numRuns = Number(process.env.MVCC_RUNS ?? 150);
 
 for (const longKeys of [false, true]) {
   const name = longKeys ? 'some keys over 1,900 bytes' : 'short keys';

@@ -84,7 +84,7 @@ export class KeyArena {
     const chunk = this.#chunks[this.#chunkOf[entry]!]!;
     const start = this.#start[entry]!;
     const length = this.#length[entry]!;
-    const shorter = length < key.length ? length : key.length;
+    const shorter = Math.min(length, key.length);
     let i = from;
     while (i < shorter && chunk[start + i] === key[i]) i++;
     this.common = i;

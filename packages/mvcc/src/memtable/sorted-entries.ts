@@ -92,7 +92,7 @@ export class SortedEntries {
     let above = 0;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const from = below < above ? below : above;
+      const from = Math.min(below, above);
       if (this.#keys.compareFrom(leaves[middle]!.entries[0]!, key, from) <= 0) {
         low = middle + 1;
         below = this.#keys.common;
@@ -114,7 +114,7 @@ export class SortedEntries {
     let above = this.#commonAbove;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const from = below < above ? below : above;
+      const from = Math.min(below, above);
       if (this.#keys.compareFrom(leaf.entries[middle]!, key, from) < 0) {
         low = middle + 1;
         below = this.#keys.common;

@@ -3,11 +3,11 @@
  *
  * A list of 50,000 keys in pages of 500 is one count by the index (or by a walk, when it begins in the past), and 99 finds here. The next page begins right after the last key of the page before,
  * or at that key's successor in the wire's sense (the key and a zero byte), which is the same. An entry is true for ever: the past does
- * not change.
+ * not change. So only committed revisions may have one.
  */
 import { equalBytes, successor } from '../bytes.ts';
 
-const MAX_PAGES = 256;
+const MAX_PAGES = 512;
 
 interface Page {
   readonly revision: number;

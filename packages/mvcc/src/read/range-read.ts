@@ -32,7 +32,7 @@ export function boundsOf(range: { key: Uint8Array; end: Uint8Array | null }): {
 export class RangeRead {
   readonly #view: ReadView;
   readonly #options: RangeOptions;
-  readonly #pages: PageCounts;
+  readonly #pages: PageCounts | null;
   /** Store revision when the read began. */
   readonly #now: number;
   readonly #revision: number;
@@ -44,10 +44,15 @@ export class RangeRead {
   #known = -1;
   #counted = 0;
   #lastKey: Uint8Array | null = null;
+  /** The one before the last. */
+  #keyBefore: Uint8Array | null = null;
   #at: Uint8Array | null;
 
-  /** @throws CompactedError, FutureRevisionError */
-  constructor(view: ReadView, options: RangeOptions, pages: PageCounts) {
+  /**
+   * @param pages null for a read within a transaction: the state that it sees may change again, or never have been
+   * @throws CompactedError, FutureRevisionError
+   */
+  constructor(view: ReadView, options: RangeOptions, pages: PageCounts | null) {
     this.#view = view;
     this.#options = options;
     this.#pages = pages;
@@ -89,7 +94,7 @@ export class RangeRead {
 
   #findCount(): void {
     if (this.#revision === this.#view.revision) this.#known = countNow(this.#view, this.#low, this.#high);
-    else this.#known = this.#pages.find(this.#revision, this.#low, this.#high);
+    else this.#known = this.#pages?.find(this.#revision, this.#low, this.#high) ?? -1;
   }
 
   #batch(): void {
@@ -109,6 +114,7 @@ export class RangeRead {
       if (record === null) continue;
       this.#counted++;
       if (full) continue;
+      this.#keyBefore = this.#lastKey;
       this.#lastKey = item.key;
       this.#records.push(this.#shown(item.key, record));
     }
@@ -129,7 +135,10 @@ export class RangeRead {
     const count = this.#known === -1 ? this.#counted : this.#known;
     const left = count - this.#records.length;
     if (left > 0 && this.#lastKey !== null && this.#records.length === this.#limit) {
-      this.#pages.remember(this.#revision, this.#lastKey, this.#high, left);
+      this.#pages?.remember(this.#revision, this.#lastKey, this.#high, left);
+      // A caller that reads one key more than it shows, to know whether there are more, begins the next page there.
+      if (this.#keyBefore !== null)
+        this.#pages?.remember(this.#revision, this.#keyBefore, this.#high, left + 1);
     }
     return { records: this.#records, count, revision: this.#now };
   }

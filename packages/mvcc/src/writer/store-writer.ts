@@ -199,6 +199,8 @@ export class StoreWriter {
         this.#moved = true;
         done(null, { kind: 'moved' });
       } catch (failure) {
+        // Perhaps that of the copy, or of a job cut short: the old file's is read again.
+        this.#blocks = null;
         this.#endCopy();
         copy?.discard();
         done(failure as Error, null);

@@ -13,8 +13,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectWhole } from './whole.ts';
 
 const found = spawnSync('strace', ['-V']).status === 0;
-const seed = Number(process.env['MVCC_SEED'] ?? 20261121);
-const IMAGES = Number(process.env['MVCC_IMAGES'] ?? 200);
+const seed = Number(process.env.MVCC_SEED ?? 20261121);
+const IMAGES = Number(process.env.MVCC_IMAGES ?? 200);
 const SECTOR = 512;
 
 type Call =

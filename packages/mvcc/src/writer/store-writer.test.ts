@@ -1,0 +1,75 @@
+/** The writer after a defragmentation that failed: it goes on with the old file as if nothing had been tried. */
+import { expect, test } from 'vitest';
+import type { Backend } from '../backend/backend.ts';
+import { memoryBackend } from '../backend/memory.ts';
+import { BlockIndex } from '../blocks.ts';
+import { MAX_HEAD_ENTRY_BYTES, writeHeadEntry } from '../head-entry.ts';
+import { FrameWriter, type WriterJob } from './jobs.ts';
+import { StoreWriter } from './store-writer.ts';
+
+test('the count index is that of the old file after a copy that could not be brought up to date', () => {
+  const inner = memoryBackend();
+  let endCopy = (): void => {};
+  const backend: Backend = {
+    openReader: () => inner.openReader(),
+    openWriter: () => inner.openWriter(),
+    copyCompact: (done) =>
+      inner.copyCompact((error, copy) => {
+        endCopy = () => done(error, copy);
+      }),
+  };
+  let commitsLeft = Number.POSITIVE_INFINITY;
+  const writer = new StoreWriter({
+    backend,
+    blockKeys: 4,
+    failpoint: (name) => {
+      if (name === 'mvccBeforeHeadCommit' && --commitsLeft < 0) throw new Error('the disk is full');
+    },
+  });
+  let keys = 0;
+  const errors: string[] = [];
+  const run = (job: WriterJob): void =>
+    writer.run(job, (error, result) => {
+      if (error !== null) errors.push(error.message);
+      if (result?.kind === 'heads') keys = BlockIndex.unpack(result.blocks).totalKeys;
+    });
+
+  run(headOf('a', 2));
+  run({ kind: 'defragment' });
+  for (const [at, key] of ['b', 'c', 'd'].entries()) run(headOf(key, 3 + at));
+  expect(keys).toBe(4);
+
+  // Of the three flushes that the copy misses, one gets in.
+  commitsLeft = 1;
+  endCopy();
+  expect(errors).toEqual(['the disk is full']);
+
+  commitsLeft = Number.POSITIVE_INFINITY;
+  run(headOf('e', 6));
+  expect(keys).toBe(5);
+  expect(BlockIndex.load(inner.openReader()).totalKeys).toBe(5);
+});
+
+/** A whole flush of heads: one new key. */
+function headOf(key: string, main: number): WriterJob {
+  const entries = new FrameWriter(128);
+  const encoded = new Uint8Array(MAX_HEAD_ENTRY_BYTES);
+  const end = writeHeadEntry(encoded, 0, {
+    main,
+    sub: 0,
+    createRevision: main,
+    version: 1,
+    lease: 0n,
+    tombstone: false,
+    past: false,
+    depth: 0,
+    jumpMain: 0,
+    jumpSub: 0,
+  });
+  const bytes = Buffer.from(key);
+  entries.byte(0);
+  entries.frame(bytes, 0, bytes.length);
+  entries.frame(encoded, 0, end);
+  const progress = Buffer.from(`${key}\0`);
+  return { kind: 'heads', entries: entries.finish(), flushId: '1', progress, watermark: main, last: true };
+}
