@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Operation, TxnStep } from '../operations.ts';
+import { MAX_TXN_DEPTH } from '../codec/requests.ts';
+import type { Operation, TxnOperation, TxnStep } from '../operations.ts';
 import { decodeEntry, EntryError, encodeEntry } from './entry-codec.ts';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
@@ -166,5 +167,18 @@ describe('entry codec', () => {
     const deep = [1, 0, 0, 0, 0, 0, 0, 0, 0, 3];
     for (let level = 0; level < 100_000; level++) deep.push(0, 2, 3);
     expect(() => decodeEntry(Uint8Array.from(deep))).toThrow(/nested/);
+  });
+
+  test('what a request may nest, an entry can hold', () => {
+    let deepest: TxnOperation = { kind: 'txn', compare: [], success: [], failure: [] };
+    for (let level = 0; level < MAX_TXN_DEPTH; level++) {
+      deepest = { kind: 'txn', compare: [], success: [deepest], failure: [] };
+    }
+    let { operation } = decodeEntry(encodeEntry(1, 2, deepest));
+    let depth = 0;
+    for (; operation.kind === 'txn' && operation.success.length > 0; depth++) {
+      operation = operation.success[0] as TxnOperation;
+    }
+    expect(depth).toBe(MAX_TXN_DEPTH);
   });
 });

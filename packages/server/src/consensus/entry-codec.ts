@@ -18,6 +18,7 @@
  *
  * Decoded bytes are views into the entry; whoever keeps them copies them. Read next: `../apply/applier.ts`.
  */
+import { MAX_TXN_DEPTH } from '../codec/requests.ts';
 import type { Compare, Operation, TxnOperation, TxnStep } from '../operations.ts';
 
 /** Bytes that are not an entry of a format this member knows. */
@@ -39,9 +40,6 @@ export interface DecodedEntry extends RequestId {
 }
 
 export const ENTRY_VERSION = 1;
-
-/** Deepest txn in txn that is decoded; the API refuses far earlier, since every level costs one of its 128 operations. */
-const MAX_TXN_DEPTH = 256;
 
 const KIND = {
   put: 1,
@@ -201,6 +199,7 @@ function writeTxn(out: Writer, txn: TxnOperation): void {
   }
 }
 
+/** As deep as a request may be, and no less: an entry that was committed and cannot be decoded ends every member for good. */
 function readTxn(input: Reader, depth: number): TxnOperation {
   if (depth > MAX_TXN_DEPTH) throw new EntryError('txn is nested too deeply');
   const compare = input.list(
