@@ -84,6 +84,8 @@ export class Records implements RecordSource {
 
   /** Visits records from `(main, sub)` on, up to and with main revision `last`. */
   walk(main: number, sub: number, last: number, visit: RecordVisitor): void {
+    // Also, a negative revision has no key in `log`.
+    if (last < main) return;
     const fromMemory = this.firstMemoryMain();
     if (main < fromMemory) {
       let goOn = true;
