@@ -1,0 +1,75 @@
+/**
+ * What a run records between the end of its warm-up and its end: latencies by name, failures, and what server and
+ * generator used meanwhile.
+ */
+import { cpuUsage } from 'node:process';
+import { type ProcessFigures, processFigures } from '../process-figures.ts';
+import { Histogram } from './histogram.ts';
+import type { JobResult } from './job.ts';
+
+export class Measurement {
+  readonly #serverPid: number;
+  readonly #histograms = new Map<string, Histogram>();
+  #recording = false;
+  #failed = 0;
+  #beganMs = 0;
+  #endedMs = 0;
+  #serverBefore: ProcessFigures | undefined;
+  #serverAfter: ProcessFigures | undefined;
+  #cpuBefore: NodeJS.CpuUsage = cpuUsage();
+  #cpu: NodeJS.CpuUsage = cpuUsage();
+
+  constructor(serverPid: number) {
+    this.#serverPid = serverPid;
+  }
+
+  get recording(): boolean {
+    return this.#recording;
+  }
+
+  /** The histogram of a name, made when first asked for. Record into it only while `recording`. */
+  histogram(name: string): Histogram {
+    let histogram = this.#histograms.get(name);
+    if (histogram === undefined) {
+      histogram = new Histogram();
+      this.#histograms.set(name, histogram);
+    }
+    return histogram;
+  }
+
+  fail(): void {
+    this.#failed++;
+  }
+
+  begin(): void {
+    this.#serverBefore = processFigures(this.#serverPid);
+    this.#cpuBefore = cpuUsage();
+    this.#beganMs = performance.now();
+    this.#recording = true;
+  }
+
+  end(): void {
+    this.#recording = false;
+    this.#endedMs = performance.now();
+    this.#cpu = cpuUsage(this.#cpuBefore);
+    this.#serverAfter = processFigures(this.#serverPid);
+  }
+
+  /** @param counted names whose calls are the result's `completed` */
+  result(counted: readonly string[], firstFailure: string | undefined): JobResult {
+    const before = this.#serverBefore;
+    const after = this.#serverAfter;
+    if (before === undefined || after === undefined) throw new Error('the measurement has not run');
+    const seconds = (this.#endedMs - this.#beganMs) / 1_000;
+    return {
+      seconds,
+      completed: counted.reduce((sum, name) => sum + this.histogram(name).count, 0),
+      failed: this.#failed,
+      firstFailure,
+      latency: Object.fromEntries([...this.#histograms].map(([name, found]) => [name, found.summary()])),
+      generatorBusy: (this.#cpu.user + this.#cpu.system) / 1e6 / seconds,
+      serverCpuSec: after.cpuSec - before.cpuSec,
+      serverWrittenBytes: after.writtenBytes - before.writtenBytes,
+    };
+  }
+}
