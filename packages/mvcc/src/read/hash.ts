@@ -20,6 +20,9 @@ import type { ReadView } from './view.ts';
 const SEED = crc32c(Buffer.from('key'));
 const BUFFER_BYTES = 64 << 10;
 const TWO_32 = 2 ** 32;
+/** The clock is looked at once in so many bytes; a record costs as much as some bytes, however short it is. */
+const BYTES_PER_LOOK = 256 << 10;
+const RECORD_BYTES = 4 << 10;
 
 export interface HashResult {
   readonly hash: number;
@@ -101,15 +104,19 @@ export class HashRead {
     outOfTime: () => boolean,
     visit: (main: number, sub: number, bytes: Uint8Array, end: number) => void,
   ): boolean {
-    let looked = 0;
+    let untilLook = BYTES_PER_LOOK;
     let ended = true;
     this.#view.records.walk(this.#atMain, this.#atSub, this.#revision, (main, sub, frame) => {
-      if (++looked % 64 === 0 && outOfTime()) {
-        this.#atMain = main;
-        this.#atSub = sub;
-        ended = false;
-        return false;
+      if (untilLook <= 0) {
+        if (outOfTime()) {
+          this.#atMain = main;
+          this.#atSub = sub;
+          ended = false;
+          return false;
+        }
+        untilLook = BYTES_PER_LOOK;
       }
+      untilLook -= RECORD_BYTES + frame.end - frame.start;
       readRecordHeader(frame.bytes, frame.start, this.#header);
       visit(main, sub, frame.bytes, frame.end);
       return true;

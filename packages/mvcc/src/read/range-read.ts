@@ -18,6 +18,8 @@ import type { ReadView } from './view.ts';
 const ZERO_END = (end: Uint8Array): boolean => end.length === 1 && end[0] === 0;
 /** Keys looked at between two looks at the clock. */
 const BATCH_KEYS = 128;
+/** The same for values, which may be large. */
+const BATCH_BYTES = 1 << 20;
 
 /** `[low, high)` of a range request; null high: to the end of all keys. */
 export function boundsOf(range: { key: Uint8Array; end: Uint8Array | null }): {
@@ -107,7 +109,12 @@ export class RangeRead {
       Math.min(BATCH_KEYS, Math.max(wanted, 1)),
     );
     this.#at = next;
+    let batchBytes = 0;
     for (const item of items) {
+      if (batchBytes >= BATCH_BYTES) {
+        this.#at = item.key;
+        return;
+      }
       const full = this.#records.length >= this.#limit;
       if (full && this.#known !== -1) return;
       const record = past ? this.#view.versionAt(item.head, this.#revision) : this.#current(item);
@@ -116,7 +123,9 @@ export class RangeRead {
       if (full) continue;
       this.#keyBefore = this.#lastKey;
       this.#lastKey = item.key;
-      this.#records.push(this.#shown(item.key, record));
+      const shown = this.#shown(item.key, record);
+      batchBytes += shown.encoded.length;
+      this.#records.push(shown);
     }
   }
 
