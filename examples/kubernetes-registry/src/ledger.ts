@@ -11,8 +11,10 @@ export interface Write {
 }
 
 export class Ledger {
-  /** Acknowledged writes by revision and key. */
+  /** Acknowledged writes that no watch has shown yet, by revision and key. */
   readonly #acknowledged = new Map<string, number>();
+  /** Events whose write has not been answered yet: the two travel on streams of their own. */
+  readonly #early = new Map<string, Write>();
   /** Writes whose fate is unknown. */
   readonly #uncertain = new Set<string>();
   /** What a watch saw last of each key. */
@@ -21,12 +23,15 @@ export class Ledger {
   events = 0;
   unknownThatHappened = 0;
 
-  get acknowledged(): number {
-    return this.#acknowledged.size;
-  }
-
   acknowledge(write: Write, revision: number): void {
-    this.#acknowledged.set(`${revision} ${write.key}`, write.generation);
+    const place = `${revision} ${write.key}`;
+    const early = this.#early.get(place);
+    if (early === undefined) {
+      this.#acknowledged.set(place, write.generation);
+      return;
+    }
+    this.#match(early, write.generation, revision);
+    this.#early.delete(place);
   }
 
   unknown(write: Write): void {
@@ -40,25 +45,38 @@ export class Ledger {
     if (revision < last) throw new Error(`watch ${watch} went back from revision ${last} to ${revision}`);
     this.#lastRevision.set(watch, revision);
     const before = this.#seen.get(write.key);
-    if (before !== undefined && before.revision >= revision)
+    if (before !== undefined && before.revision >= revision) {
       throw new Error(`${write.key} came twice at ${revision}`);
+    }
     this.#seen.set(write.key, { generation: write.generation, revision });
     const place = `${revision} ${write.key}`;
     const expected = this.#acknowledged.get(place);
     if (expected === undefined) {
-      if (!this.#uncertain.delete(`${write.key} ${write.generation}`)) {
-        throw new Error(`${write.key} generation ${write.generation} at ${revision} was never written`);
-      }
-      this.unknownThatHappened++;
-    } else if (expected !== write.generation) {
-      throw new Error(`${write.key} at ${revision} is generation ${write.generation}, not ${expected}`);
+      this.#early.set(place, write);
+      return;
     }
+    this.#match(write, expected, revision);
     this.#acknowledged.delete(place);
   }
 
-  /** After everything was seen: acknowledged writes that no watch delivered. */
-  missing(): readonly string[] {
-    return [...this.#acknowledged.keys()].slice(0, 10);
+  #match(seen: Write, expected: number, revision: number): void {
+    if (seen.generation === expected) return;
+    throw new Error(`${seen.key} at ${revision} is generation ${seen.generation}, not ${expected}`);
+  }
+
+  /**
+   * After everything was answered and seen.
+   * @throws Error when a write that was acknowledged was never seen, or one was seen that nobody made
+   */
+  settle(): void {
+    for (const [place, { key, generation }] of this.#early) {
+      if (!this.#uncertain.delete(`${key} ${generation}`)) {
+        throw new Error(`generation ${generation} at ${place} was never written`);
+      }
+      this.unknownThatHappened++;
+    }
+    const missing = [...this.#acknowledged.keys()].slice(0, 10);
+    if (missing.length > 0) throw new Error(`acknowledged, but no watch saw: ${missing.join(', ')}`);
   }
 
   /** What the watches say the store holds now. */
