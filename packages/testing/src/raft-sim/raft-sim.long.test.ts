@@ -21,7 +21,6 @@ const MINIMA: Readonly<Record<string, number>> = {
   compactions: 1000,
   'configuration changes': 2000,
   'joint configurations': 500,
-  'refused configuration changes': 1,
   'reads answered': 10_000,
   transfers: 200,
   partitions: 500,
