@@ -9,6 +9,7 @@ import { hasUnappliedConfChange } from './membership.ts';
 import { type Message, MessageType } from './message.ts';
 import type { Raft } from './raft.ts';
 import { becomeCandidate, becomePreCandidate, tallyVotes } from './roles/candidate.ts';
+import { becomeFollower } from './roles/follower.ts';
 import { hearsLeader } from './step.ts';
 import { NONE } from './types.ts';
 
@@ -79,7 +80,7 @@ export function handleVoteRequest(raft: Raft, message: Message): void {
   const granted = free && raft.log.isUpToDate(message.index, message.logTerm);
   const type = pre ? MessageType.preVoteResponse : MessageType.voteResponse;
   if (!granted) {
-    // Says how far the log is committed here: the candidate may hold these entries without knowing so.
+    // Says how far the log is committed here; see `learnFromRefusal`.
     const { committed } = raft.log;
     raft.send(message.from, { type, reject: true, commit: committed, logTerm: raft.log.term(committed) });
     return;
@@ -92,4 +93,26 @@ export function handleVoteRequest(raft: Raft, message: Message): void {
   raft.electionElapsed = 0;
   raft.vote = message.from;
   raft.sendAfterPersist(message.from, { type });
+}
+
+/**
+ * A refused vote or pre-vote says what is committed where it was refused. An entry here of the same index and term is
+ * the same entry (log matching, thesis §3.5), hence committed too. What is committed stays so: a refusal teaches this
+ * whatever its term, late or repeated.
+ *
+ *     1 led {1 2} and removed itself     1: x | remove 1 | y       commit 2, not a voter, never campaigns
+ *     2 holds the change, unaware        2: x | remove 1           commit 1, asks 1, whose log is longer
+ *
+ * Without the commit index in the refusal, 2 would ask and 1 refuse for ever.
+ */
+export function learnFromRefusal(raft: Raft, message: Message): void {
+  const { type, reject, commit, logTerm } = message;
+  if (!reject || (type !== MessageType.voteResponse && type !== MessageType.preVoteResponse)) return;
+  const { log } = raft;
+  // A leader's commit index is its own affair: it counts, and answers reads, with what it counted.
+  if (raft.leading || commit <= log.committed || log.termOrUnknown(commit) !== logTerm) return;
+  log.maybeCommit(commit);
+  // An election never outlives the configuration that it was begun in (see `campaign`): its votes would be counted by
+  // another one, in which this node may not even be a voter.
+  if (raft.role !== 'follower' && hasUnappliedConfChange(raft)) becomeFollower(raft, raft.term, NONE);
 }

@@ -5,7 +5,7 @@
  *     term equal    handle it by role
  *     term lower    a stale peer: ignore it, or tell it what it has missed
  */
-import { handleVoteRequest } from './election.ts';
+import { handleVoteRequest, learnFromRefusal } from './election.ts';
 import { ProtocolError } from './errors.ts';
 import { type Message, MessageType } from './message.ts';
 import type { Raft } from './raft.ts';
@@ -16,6 +16,7 @@ import { NONE } from './types.ts';
 
 export function step(raft: Raft, message: Message): void {
   checkMessage(raft, message);
+  learnFromRefusal(raft, message);
   if (message.term > raft.term) {
     if (!acceptHigherTerm(raft, message)) return;
   } else if (message.term < raft.term) {
@@ -57,9 +58,9 @@ function acceptHigherTerm(raft: Raft, message: Message): boolean {
     type === MessageType.append || type === MessageType.heartbeat || type === MessageType.snapshot;
   const { role, electionElapsed } = raft;
   becomeFollower(raft, message.term, fromLeader ? message.from : NONE);
-  // Only a leader or a granted vote restarts a follower's patience (thesis §3.4). If hearing of a candidate did, nodes
-  // with fast clocks and stale logs could keep every electable node from ever campaigning.
-  if (type === MessageType.vote && role === 'follower') raft.electionElapsed = electionElapsed;
+  // Only a leader or a granted vote restarts a follower's patience (thesis §3.4). If hearing of a higher term did,
+  // nodes with fast clocks and stale logs could keep every electable node from ever campaigning.
+  if (!fromLeader && role === 'follower') raft.electionElapsed = electionElapsed;
   return true;
 }
 
@@ -70,17 +71,16 @@ export function hearsLeader(raft: Raft): boolean {
 }
 
 function answerStale(raft: Raft, message: Message): void {
-  const { checkQuorum, preVote } = raft.config;
   if (message.type === MessageType.preVote) {
     // Without an answer, a node with a higher log but a lower term could wait for ever.
     raft.send(message.from, { type: MessageType.preVoteResponse, reject: true });
     return;
   }
   const fromLeader = message.type === MessageType.heartbeat || message.type === MessageType.append;
-  if ((checkQuorum || preVote) && fromLeader) {
-    // A node whose term ran ahead while it was cut off cannot win (its votes are refused) and cannot follow. Telling
-    // the leader of the higher term makes it step down, and the next election includes this node. Without check
-    // quorum and pre-vote the node's own vote requests do the same.
+  if (fromLeader) {
+    // A leader that hears of a higher term steps down (thesis §3.3). One that was removed while it was cut off hears of
+    // it in no other way: nobody asks it for votes. And a node whose term ran ahead while it was cut off cannot win (its
+    // votes are refused) and cannot follow: the next election includes it.
     raft.send(message.from, { type: MessageType.appendResponse });
   }
 }

@@ -55,23 +55,11 @@ export function stepCandidate(raft: Raft, message: Message): void {
 }
 
 function recordAnswer(raft: Raft, message: Message): void {
-  learnCommit(raft, message);
   // A pre-vote was granted for the next term, or refused in this one; anything else answers an older question.
   if (raft.role === 'pre-candidate' && !message.reject && message.term !== raft.term + 1) return;
   if (!raft.tracker.isVoter(message.from)) return;
   raft.tracker.recordVote(message.from, !message.reject);
   tallyVotes(raft);
-}
-
-/**
- * A refusal says what is committed. An entry here of the same index and term is the same entry (log matching, thesis
- * §3.5), hence committed too. Without this, a node that alone remains of a configuration, and does not know yet that
- * the change is committed, would ask the nodes that left for votes for ever, and they would refuse for ever.
- */
-function learnCommit(raft: Raft, { reject, commit, logTerm }: Message): void {
-  const { log } = raft;
-  if (!reject || commit <= log.committed || commit > log.lastIndex || log.term(commit) !== logTerm) return;
-  log.maybeCommit(commit);
 }
 
 /** The vote of this candidate for itself is durable. */

@@ -17,6 +17,7 @@ import { becomeFollower } from './follower.ts';
 
 export function becomeLeader(raft: Raft): void {
   assert(raft.role === 'candidate', 'only a candidate becomes leader', raft.role);
+  assert(raft.tracker.isVoter(raft.id), 'only a voter becomes leader', raft.id);
   raft.enterTerm(raft.term);
   raft.role = 'leader';
   raft.leader = raft.id;

@@ -3,9 +3,12 @@
  *
  * Swarm testing: each seed draws which kinds of fault exist at all and how often, the size of the cluster and how
  * small its buffers are. What is done to the cluster is a list of timed actions, so that a failing schedule can be
- * shrunk by leaving actions out; the noise of the network is drawn from rates while the run goes on.
+ * shrunk by leaving actions out; the noise of the network is drawn from rates while the run goes on. Read next:
+ * `themes.ts` for schedules that lie in wait instead.
  */
 import { Random } from '../sim/random.ts';
+import type { Ambush } from './ambush.ts';
+import { underTheme } from './themes.ts';
 
 export type Action =
   | { readonly kind: 'propose'; readonly node: number; readonly bytes: number }
@@ -27,7 +30,8 @@ export type Action =
   | { readonly kind: 'compact'; readonly node: number; readonly keep: number }
   | { readonly kind: 'transfer'; readonly node: number; readonly to: number }
   | { readonly kind: 'campaign'; readonly node: number }
-  | { readonly kind: 'conf-change'; readonly node: number; readonly change: PlannedChange };
+  | { readonly kind: 'conf-change'; readonly node: number; readonly change: PlannedChange }
+  | Ambush;
 
 /** Steps name nodes by number; ids above the first members are new nodes. */
 export interface PlannedChange {
@@ -80,6 +84,10 @@ export interface Schedule {
 
 /** Draws the schedule of `seed`. */
 export function drawSchedule(seed: string): Schedule {
+  return underTheme(drawWeather(seed));
+}
+
+function drawWeather(seed: string): Schedule {
   const random = new Random(seed, 'schedule');
   const members = random.between(3, 7);
   const nodes = members + random.int(4);

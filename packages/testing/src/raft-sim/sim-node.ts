@@ -12,12 +12,14 @@ import {
   EntryType,
   MemoryStorage,
   type Message,
+  MessageType,
   type RawNode,
   type Ready,
   type Snapshot,
 } from '@quorate/raft';
 import { createMutant, type Rules } from '@quorate/raft/testing';
 import type { Random } from '../sim/random.ts';
+import type { Moment } from './ambush.ts';
 import type { Invariants, Observed } from './invariants.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -37,6 +39,8 @@ export interface NodeHost {
   /** Calls `node.diskDone()` after the time the disk takes. */
   scheduleDisk(node: SimNode): void;
   count(what: string): void;
+  /** Something happened that faults may have waited for; links may be cut before this returns. */
+  moment(node: SimNode, moment: Moment): void;
   readonly nodes: ReadonlyMap<bigint, SimNode>;
 }
 
@@ -191,7 +195,15 @@ export class SimNode implements Observed {
         this.#host.count('leader changes');
         invariants.leaderLog(this.id, this.#term, this.#firstIndex, (index) => this.#terms.get(index));
       }
+      const won = leads && !this.leading;
       this.leading = leads;
+      if (won) this.#host.moment(this, 'leads');
+    }
+    if (
+      this.leading &&
+      ready.committedEntries.some(({ type, data }) => type === EntryType.confChange && data.length > 0)
+    ) {
+      this.#host.moment(this, 'reshapes');
     }
     if (ready.hardState !== null && ready.hardState.commit !== this.#commit) {
       invariants.monotonic(this.id, 'commit', this.#commit, ready.hardState.commit);
@@ -289,8 +301,14 @@ export class SimNode implements Observed {
     for (const step of steps) this.#write(step);
     this.#sync();
     const last = steps.findLast((step) => step.ready !== null);
-    for (const { ready } of steps)
-      for (const message of ready?.messagesAfterPersist ?? []) this.#host.send(message);
+    let voted = false;
+    for (const { ready } of steps) {
+      for (const message of ready?.messagesAfterPersist ?? []) {
+        this.#host.send(message);
+        voted ||= message.type === MessageType.voteResponse && !message.reject;
+      }
+    }
+    if (voted) this.#host.moment(this, 'voted');
     // Acknowledging a sequence acknowledges all before.
     if (last !== undefined) this.raft?.persisted(last.sequence);
   }

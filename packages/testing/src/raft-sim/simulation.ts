@@ -10,6 +10,7 @@ import { type ConfState, EMPTY_CONF, LEAVE_JOINT, type Message, MessageType, mem
 import type { Rules } from '@quorate/raft/testing';
 import { EventQueue } from '../sim/event-queue.ts';
 import { Random } from '../sim/random.ts';
+import { type Ambush, Ambushes, type Moment } from './ambush.ts';
 import { Invariants, Violation } from './invariants.ts';
 import type { Action, PlannedChange, Schedule } from './schedule.ts';
 import { type NodeHost, SimNode } from './sim-node.ts';
@@ -37,6 +38,7 @@ type Event =
   | { readonly kind: 'disk'; readonly node: SimNode; readonly life: number }
   | { readonly kind: 'start'; readonly node: SimNode }
   | { readonly kind: 'action'; readonly action: Action }
+  | { readonly kind: 'strike'; readonly node: SimNode; readonly life: number; readonly ambush: Ambush }
   | { readonly kind: 'heal-all' }
   | { readonly kind: 'nudge' }
   | {
@@ -63,6 +65,7 @@ class Simulation implements NodeHost {
   readonly #schedule: Schedule;
   readonly #queue = new EventQueue<Event>();
   readonly #network: Random;
+  readonly #ambushes: Ambushes;
   readonly #counts: Record<string, number> = {};
   readonly #trace: ((line: string) => void) | undefined;
   /** Until when messages from one node to another are dropped: `from * nodes + to`. */
@@ -78,6 +81,7 @@ class Simulation implements NodeHost {
     this.#schedule = schedule;
     this.#trace = options.trace;
     this.#network = new Random(schedule.seed, 'network');
+    this.#ambushes = new Ambushes(new Random(schedule.seed, 'ambush'));
     this.#cutUntil = new Array<number>(schedule.nodes * schedule.nodes).fill(0);
     const ids = Array.from({ length: schedule.nodes }, (_, number) => BigInt(number + 1));
     const conf: ConfState = { ...EMPTY_CONF, voters: ids.slice(0, schedule.members) };
@@ -171,6 +175,39 @@ class Simulation implements NodeHost {
       ? node.slowLatencyMs
       : this.#schedule.diskLatencyMs * (0.5 + this.#network.int(100) / 100);
     this.#queue.add(this.now + latency, { kind: 'disk', node, life: node.life });
+  }
+
+  moment(node: SimNode, moment: Moment): void {
+    for (const { ambush, delayMs } of this.#ambushes.at(moment)) {
+      // Links are cut before the node says another word; a node dies only after it has finished its turn.
+      if (delayMs === 0 && ambush.strike !== 'crash') this.#strike(node, ambush);
+      else this.#queue.add(this.now + delayMs, { kind: 'strike', node, life: node.life, ambush });
+    }
+  }
+
+  #strike(node: SimNode, { on, strike, forMs, allies }: Ambush): void {
+    this.#note(`strike ${strike} ${node.id}`);
+    this.count(`ambushes: ${on}`);
+    const others = this.#list.map(({ number }) => number).filter((number) => number !== node.number);
+    switch (strike) {
+      case 'crash':
+        this.#crash(node, forMs);
+        return;
+      case 'part':
+        this.#divide([node.number, ...this.#ambushes.drawAllies(others, allies)], forMs, false);
+        return;
+      case 'divide': {
+        const voters = new Set(
+          [...node.conf.voters, ...node.conf.votersOutgoing].map((id) => Number(id) - 1),
+        );
+        this.#divide(
+          others.filter((number) => voters.has(number)),
+          forMs,
+          false,
+        );
+        return;
+      }
+    }
   }
 
   // The network
@@ -268,6 +305,9 @@ class Simulation implements NodeHost {
         this.#note(`action ${event.action.kind}`);
         this.#act(event.action);
         return;
+      case 'strike':
+        if (event.node.life === event.life && !this.#healed) this.#strike(event.node, event.ambush);
+        return;
       case 'heal-all':
         this.#heal();
         return;
@@ -283,7 +323,6 @@ class Simulation implements NodeHost {
 
   #act(action: Action): void {
     const node = 'node' in action ? this.#list[action.node] : undefined;
-    const { nodes } = this.#schedule;
     switch (action.kind) {
       case 'propose': {
         if (node?.raft == null) return;
@@ -319,14 +358,7 @@ class Simulation implements NodeHost {
         this.count('pauses');
         return;
       case 'partition': {
-        const side = new Set(action.side);
-        for (let from = 0; from < nodes; from++) {
-          for (let to = 0; to < nodes; to++) {
-            if (side.has(from) === side.has(to)) continue;
-            if (action.oneWay && !side.has(from)) continue;
-            this.#cut(from, to, action.forMs);
-          }
-        }
+        this.#divide(action.side, action.forMs, action.oneWay);
         this.count(action.oneWay ? 'one-way partitions' : 'partitions');
         return;
       }
@@ -355,6 +387,20 @@ class Simulation implements NodeHost {
         this.count('configuration changes proposed');
         this.#perform(node);
         return;
+      case 'ambush':
+        this.#ambushes.lay(action);
+        return;
+    }
+  }
+
+  #divide(side: readonly number[], forMs: number, oneWay: boolean): void {
+    const inside = new Set(side);
+    for (const from of this.#list) {
+      for (const to of this.#list) {
+        if (inside.has(from.number) === inside.has(to.number)) continue;
+        if (oneWay && !inside.has(from.number)) continue;
+        this.#cut(from.number, to.number, forMs);
+      }
     }
   }
 
@@ -369,6 +415,7 @@ class Simulation implements NodeHost {
     this.#note('heal');
     this.#healed = true;
     this.#cutUntil.fill(0);
+    this.#ambushes.disarm();
     for (const node of this.#list) {
       node.pausedUntil = 0;
       node.failNextWrite = false;

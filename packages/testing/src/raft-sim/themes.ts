@@ -1,0 +1,179 @@
+/**
+ * Themes: schedules bent towards one kind of trouble, by `ambush.ts` and by what is done to the cluster.
+ *
+ * Most schedules are plain weather, as `schedule.ts` draws it. Some mistakes need three coincidences in a row and
+ * survive thousands of those; each theme arranges the coincidences of one family:
+ *
+ *     'duels'           two nodes campaign at once, voters crash right after they voted
+ *     'short-reigns'    leaders are parted from most of the others as soon as they won (thesis figure 3.7)
+ *     'divided-change'  the news that a configuration is committed reaches only its new members
+ *
+ * A theme has draws of its own: the weather of a seed is the same with and without.
+ */
+import { Random } from '../sim/random.ts';
+import type { Action, PlannedChange, Schedule, TimedAction } from './schedule.ts';
+
+/** The schedule of a seed under the theme drawn for it. */
+export function underTheme(weather: Schedule): Schedule {
+  const random = new Random(weather.seed, 'theme');
+  switch (random.weighted({ weather: 7, duels: 1, 'short-reigns': 1, 'divided-change': 1 })) {
+    case 'weather':
+      return weather;
+    case 'duels':
+      return duels(weather, random);
+    case 'short-reigns':
+      return shortReigns(weather, random);
+    case 'divided-change':
+      return dividedChange(weather, random);
+  }
+}
+
+/**
+ * One voter decides between two candidates of one term, and forgets in between what it does not persist.
+ *
+ *     1 --vote?--> 2        grants, its answer leaves
+ *                  2        crashes, starts again
+ *     3 --vote?--> 2        the same term
+ */
+function duels(weather: Schedule, random: Random): Schedule {
+  const { durationMs } = weather;
+  const members = random.pick([3, 3, 4]);
+  const actions: TimedAction[] = [
+    at(0, { kind: 'ambush', on: 'voted', strike: 'crash', chance: 0.7, withinMs: 2, forMs: 1, allies: 0 }),
+  ];
+  for (let atMs = 300; atMs < durationMs; atMs += random.between(150, 500)) {
+    const [one, other] = random.shuffle(numbers(members));
+    actions.push(at(atMs, { kind: 'campaign', node: one as number }));
+    actions.push(at(atMs + random.int(8), { kind: 'campaign', node: other as number }));
+  }
+  return {
+    ...weather,
+    ...cluster(members, members),
+    diskLatencyMs: random.pick([0, 1, 5]),
+    network: { ...weather.network, loss: 0, slow: 0, baseMs: random.pick([3, 10]) },
+    raft: { ...weather.raft, preVote: false, checkQuorum: false, readOnly: 'safe' },
+    actions: merged(requestsOf(weather, members), actions),
+  };
+}
+
+/** Logs that fork again and again: each reign leaves a few entries with a few nodes. */
+function shortReigns(weather: Schedule, random: Random): Schedule {
+  const members = random.pick([3, 5, 5]);
+  const allies = (members - 1) / 2;
+  const forMs = random.pick([300, 600]);
+  return {
+    ...weather,
+    ...cluster(members, members),
+    durationMs: 8000,
+    diskLatencyMs: random.pick([0, 1, 5]),
+    network: { ...weather.network, loss: 0, slow: 0, baseMs: random.pick([3, 10]) },
+    raft: {
+      ...weather.raft,
+      preVote: random.chance(0.3),
+      checkQuorum: random.chance(0.5),
+      readOnly: 'safe',
+      // Entries travel one by one, so that a reign ends between an old entry and the leader's own.
+      maxInflightMessages: 1,
+      maxMessageBytes: 1,
+    },
+    actions: merged(
+      requestsOf(weather, members).filter(() => random.chance(0.5)),
+      [
+        at(0, { kind: 'ambush', on: 'leads', strike: 'part', chance: 0.7, withinMs: 0, forMs, allies }),
+        at(0, {
+          kind: 'ambush',
+          on: 'leads',
+          strike: 'crash',
+          chance: 0.7,
+          withinMs: 150,
+          forMs: 100,
+          allies,
+        }),
+      ],
+    ),
+  };
+}
+
+/**
+ * The old voters but for the leader do not hear that the change is committed, and decide by the old configuration;
+ * the new ones decide by the new one. The rules of chapter 4 keep that harmless.
+ */
+function dividedChange(weather: Schedule, random: Random): Schedule {
+  const members = 3;
+  const nodes = random.between(5, 6);
+  const forMs = random.pick([1500, 2500]);
+  const joint = random.chance(0.5);
+  const actions: TimedAction[] = [
+    at(0, { kind: 'ambush', on: 'reshapes', strike: 'divide', chance: 0.8, withinMs: 0, forMs, allies: 0 }),
+    at(0, {
+      kind: 'ambush',
+      on: 'reshapes',
+      strike: 'crash',
+      chance: 0.5,
+      withinMs: 600,
+      forMs: 1,
+      allies: 0,
+    }),
+  ];
+  const keep = random.int(members);
+  const joining = numbers(nodes).slice(members);
+  for (let tries = random.between(2, 5); tries > 0; tries--) {
+    const atMs = random.between(500, 3500);
+    const changes: PlannedChange[] = joint
+      ? [replaceAllBut(keep, members, joining, random)]
+      : joining.map((node) => ({ transition: 'auto', steps: [{ kind: 'add-voter', node }] }));
+    for (const change of changes)
+      actions.push(at(atMs, { kind: 'conf-change', node: random.int(members), change }));
+  }
+  return {
+    ...weather,
+    ...cluster(members, nodes),
+    durationMs: 8000,
+    diskLatencyMs: random.pick([0, 1, 5]),
+    network: { ...weather.network, loss: 0, slow: 0 },
+    raft: { ...weather.raft, readOnly: 'safe' },
+    actions: merged(requestsOf(weather, nodes), actions),
+  };
+}
+
+function replaceAllBut(
+  keep: number,
+  members: number,
+  joining: readonly number[],
+  random: Random,
+): PlannedChange {
+  return {
+    transition: random.pick(['joint-auto-leave', 'joint-explicit']),
+    steps: [
+      ...joining.map((node) => ({ kind: 'add-voter' as const, node })),
+      ...numbers(members)
+        .filter((node) => node !== keep)
+        .map((node) => ({ kind: 'remove-node' as const, node })),
+    ],
+  };
+}
+
+function at(atMs: number, action: Action): TimedAction {
+  return { atMs, action };
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, number) => number);
+}
+
+function cluster(members: number, nodes: number): Pick<Schedule, 'members' | 'nodes' | 'tickRates'> {
+  return { members, nodes, tickRates: new Array<number>(nodes).fill(1) };
+}
+
+/** What clients ask in this weather, of the first `nodes` nodes. */
+function requestsOf(weather: Schedule, nodes: number): TimedAction[] {
+  return weather.actions.flatMap(({ atMs, action }) =>
+    action.kind === 'propose' || action.kind === 'read'
+      ? [{ atMs, action: { ...action, node: action.node % nodes } }]
+      : [],
+  );
+}
+
+function merged(...lists: TimedAction[][]): TimedAction[] {
+  return lists.flat().sort((a, b) => a.atMs - b.atMs);
+}
