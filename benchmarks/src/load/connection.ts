@@ -19,6 +19,7 @@ import {
   FRAME_HEAD_BYTES,
   FrameType,
   frame,
+  GRPC_PREFIX_BYTES,
   type Heads,
   MAX_FRAME_BYTES,
   OUR_WINDOW_BYTES,
@@ -55,9 +56,8 @@ interface Queued {
 const SLAB_BYTES = 512 * 1024;
 const READ_BUFFER_BYTES = 128 * 1024;
 const NO_BYTES = Buffer.alloc(0);
+const EMPTY_MESSAGE = Buffer.alloc(GRPC_PREFIX_BYTES);
 const SETTINGS_INITIAL_WINDOW_SIZE = 4;
-/** RFC 9113 §7. */
-const CANCEL = 8;
 
 export class Connection {
   readonly #socket: Socket;
@@ -73,9 +73,8 @@ export class Connection {
   #unackedBytes = 0;
   #queue: Queued[] = [];
   #closed = false;
-  #onPingAnswered: () => void = () => {};
 
-  /** Connects and sends each path's opening head, as a call that is cancelled at once; resolves when the server has read them. */
+  /** Connects and sends each path's opening head, with an empty message; resolves when those calls have ended. */
   static async open(endpoint: string, heads: Heads, onLost: (error: Error) => void): Promise<Connection> {
     const [host, port] = endpoint.split(':') as [string, string];
     let connection: Connection | undefined;
@@ -168,21 +167,17 @@ export class Connection {
     this.flush();
   }
 
-  /** Each opening head and its cancellation; the answer to a PING tells that the server has read them all. */
   #open(heads: Heads): Promise<void> {
-    this.#write(opening());
-    for (const head of heads.openings) {
-      const id = this.#nextId;
-      this.#nextId += 2;
-      const bytes = Buffer.from(head);
-      bytes.writeUInt32BE(id, 5);
-      this.#write(bytes);
-      this.#write(frame(FrameType.RST_STREAM, 0, id, uint32(CANCEL)));
-    }
-    this.#write(frame(FrameType.PING, 0, 0, Buffer.alloc(8)));
-    this.flush();
     return new Promise((resolve) => {
-      this.#onPingAnswered = resolve;
+      this.#write(opening());
+      let open = heads.openings.length;
+      const onEnd = () => {
+        if (--open === 0) resolve();
+      };
+      for (const head of heads.openings) {
+        this.#enqueue(this.openStream(head, { onEnd }), EMPTY_MESSAGE, true);
+      }
+      this.flush();
     });
   }
 
@@ -229,9 +224,8 @@ export class Connection {
       }
     } else if (type === FrameType.SETTINGS && (flags & ACK) === 0) {
       this.#onSettings(payload);
-    } else if (type === FrameType.PING) {
-      if ((flags & ACK) !== 0) this.#onPingAnswered();
-      else this.#write(frame(FrameType.PING, ACK, 0, payload));
+    } else if (type === FrameType.PING && (flags & ACK) === 0) {
+      this.#write(frame(FrameType.PING, ACK, 0, payload));
     } else if (type === FrameType.GOAWAY) {
       this.#lost(new Error(`the server sent GOAWAY: ${payload.subarray(8).toString('latin1')}`));
     }

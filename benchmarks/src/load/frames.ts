@@ -74,18 +74,21 @@ export function opening(): Buffer {
 }
 
 export interface Heads {
-  /** One HEADERS frame a path, to be sent in this order before anything else; stream ids are still zero. */
+  /** One HEADERS frame a unary path, to be sent in this order before anything else; stream ids are still zero. */
   readonly openings: readonly Buffer[];
-  /** One HEADERS frame a path, good from then on. */
+  /** One HEADERS frame a unary path, good from then on. */
   readonly indexed: readonly Buffer[];
+  /** For streams, which are opened once: its path leaves no trace in the server's table. Empty without such a path. */
+  readonly stream: Buffer;
 }
 
-/** @param paths gRPC paths in the order in which a connection opens them */
-export function encodeHeads(paths: readonly string[]): Heads {
+/** @param paths unary gRPC paths (at least one), in the order in which a connection opens them */
+export function encodeHeads(paths: readonly string[], streamPath?: string): Heads {
   const table: string[] = [];
-  const openings = paths.map((path) => headersFrame(block(path, table)));
-  const indexed = paths.map((path) => headersFrame(block(path, table)));
-  return { openings, indexed };
+  const openings = paths.map((path) => headersFrame(block(path, table, 0x40)));
+  const indexed = paths.map((path) => headersFrame(block(path, table, 0x40)));
+  const stream = streamPath === undefined ? Buffer.alloc(0) : headersFrame(block(streamPath, table, 0x00));
+  return { openings, indexed, stream };
 }
 
 function headersFrame(headerBlock: Buffer): Buffer {
@@ -105,8 +108,11 @@ function literalFields(path: string): readonly [nameIndex: number, name: string,
   ];
 }
 
-/** One header block; `table` is the peer's dynamic table, newest entry last, and grows by what was not in it. */
-function block(path: string, table: string[]): Buffer {
+/**
+ * One header block; `table` is the peer's dynamic table, newest entry last.
+ * @param literal 0x40: what is not in the table is inserted (RFC 7541 §6.2.1); 0: it is not (§6.2.2)
+ */
+function block(path: string, table: string[], literal: 0x40 | 0x00): Buffer {
   // 0x83 and 0x86: `:method: POST` and `:scheme: http` of the static table.
   const parts: Buffer[] = [Buffer.from([0x83, 0x86])];
   for (const [nameIndex, name, value] of literalFields(path)) {
@@ -115,11 +121,11 @@ function block(path: string, table: string[]): Buffer {
       // §2.3.3: the newest dynamic entry follows the static table, older ones come after it. §6.1: indexed field.
       parts.push(Buffer.from([0x80 | (STATIC_ENTRIES + table.length - at)]));
     } else {
-      // §6.2.1: literal with incremental indexing. All lengths here fit the seven bits of one byte.
-      parts.push(Buffer.from([0x40 | nameIndex]));
+      // A name's index has six bits with insertion and four without (the path's is 4). Lengths here are below 127.
+      parts.push(Buffer.from([literal | nameIndex]));
       if (nameIndex === 0) parts.push(Buffer.from([name.length]), Buffer.from(name));
       parts.push(Buffer.from([value.length]), Buffer.from(value));
-      table.push(`${name}: ${value}`);
+      if (literal === 0x40) table.push(`${name}: ${value}`);
     }
   }
   return Buffer.concat(parts);

@@ -18,7 +18,7 @@ const TTL_SEC = 3_600;
 const FIRST_ID = 0x6b65_0000;
 
 export function keepAliveHeads() {
-  return encodeHeads(['/etcdserverpb.Lease/LeaseGrant', '/etcdserverpb.Lease/LeaseKeepAlive']);
+  return encodeHeads(['/etcdserverpb.Lease/LeaseGrant'], '/etcdserverpb.Lease/LeaseKeepAlive');
 }
 
 export async function runKeepAliveLoad(
@@ -28,8 +28,8 @@ export async function runKeepAliveLoad(
   onMeasuring: () => void,
 ): Promise<void> {
   if ('operations' in job.span) throw new Error('keep-alives are measured by time');
-  const [grantHead, keepAliveHead] = keepAliveHeads().indexed as [Buffer, Buffer];
-  await grant(job.leases, grantHead, connections[0] as Connection);
+  const heads = keepAliveHeads();
+  await grant(job.leases, heads.indexed[0] as Buffer, connections[0] as Connection);
 
   const random = new Random('leases');
   const messages = Array.from({ length: job.leases }, (_, i) =>
@@ -48,7 +48,7 @@ export async function runKeepAliveLoad(
         if (measurement.recording) histogram.record((performance.now() - beganMs) * 1_000);
         if (running) send(stream);
       });
-      const stream = connection.openStream(keepAliveHead, {
+      const stream = connection.openStream(heads.stream, {
         onData: (bytes, start, end) => splitter.push(bytes, start, end),
         onEnd: () => measurement.fail(),
       });

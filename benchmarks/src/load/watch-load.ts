@@ -23,7 +23,7 @@ const PREFIX_KEYS = 1_000_000;
 const PREFIX_BYTES = KEY_PREFIX.length;
 
 export function watchHeads() {
-  return encodeHeads([toBytes({ kind: 'put', valueBytes: 1 }).path, WATCH]);
+  return encodeHeads([toBytes({ kind: 'put', valueBytes: 1 }).path], WATCH);
 }
 
 export async function runWatchLoad(
@@ -33,9 +33,9 @@ export async function runWatchLoad(
   onMeasuring: () => void,
 ): Promise<void> {
   if ('operations' in job.span) throw new Error('watching is measured by time');
-  const [putHead, watchHead] = watchHeads().indexed as [Buffer, Buffer];
+  const heads = watchHeads();
   const put = toBytes({ kind: 'put', valueBytes: job.valueBytes });
-  const prepared = prepare(putHead, put.message, put.slots);
+  const prepared = prepare(heads.indexed[0] as Buffer, put.message, put.slots);
   const keys = job.on === 'prefix' ? PREFIX_KEYS : job.watchers;
   const dueMs = new Float64Array(keys);
   const puts = measurement.histogram('put');
@@ -44,12 +44,12 @@ export async function runWatchLoad(
   const onMessage = (bytes: Buffer, start: number, end: number) => {
     const now = performance.now();
     for (let at = bytes.indexOf(KEY_PREFIX, start); at >= 0 && at < end; ) {
-      const number = Number.parseInt(bytes.latin1Slice(at + PREFIX_BYTES, at + PREFIX_BYTES + 8), 16);
+      const number = Number.parseInt(bytes.toString('latin1', at + PREFIX_BYTES, at + PREFIX_BYTES + 8), 16);
       if (measurement.recording) events.record((now - (dueMs[number] as number)) * 1_000);
       at = bytes.indexOf(KEY_PREFIX, at + PREFIX_BYTES + 8);
     }
   };
-  await openWatches(job, connections, watchHead, onMessage);
+  await openWatches(job, connections, heads.stream, onMessage);
 
   let number = 0;
   const loop = startOpenLoop({
