@@ -36,11 +36,13 @@ export class Histogram {
     if (us > this.#maxUs) this.#maxUs = us;
   }
 
-  clear(): void {
-    this.#counts.fill(0);
-    this.#count = 0;
-    this.#sumUs = 0;
-    this.#maxUs = 0;
+  add(other: Histogram): void {
+    for (let slot = 0; slot < this.#counts.length; slot++) {
+      this.#counts[slot] = (this.#counts[slot] as number) + (other.#counts[slot] as number);
+    }
+    this.#count += other.#count;
+    this.#sumUs += other.#sumUs;
+    this.#maxUs = Math.max(this.#maxUs, other.#maxUs);
   }
 
   /** The value below or at which a share `q` in (0, 1] of all lies: the upper end of its step, never above the maximum. */

@@ -61,8 +61,10 @@ export interface JobResult {
   readonly failed: number;
   /** Status and text of the first failure, as an ordinary client was told it. */
   readonly firstFailure: string | undefined;
+  /** Of all that is counted in `completed`. */
+  readonly latency: LatencySummary;
   /** By kind of operation; watching has `put` and `event`. */
-  readonly latency: Readonly<Record<string, LatencySummary>>;
+  readonly latencyByKind: Readonly<Record<string, LatencySummary>>;
   /** Share of one core that the generator used. */
   readonly generatorBusy: number;
   readonly serverCpuSec: number;

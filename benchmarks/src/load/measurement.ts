@@ -61,12 +61,17 @@ export class Measurement {
     const after = this.#serverAfter;
     if (before === undefined || after === undefined) throw new Error('the measurement has not run');
     const seconds = (this.#endedMs - this.#beganMs) / 1_000;
+    const all = new Histogram();
+    for (const name of counted) all.add(this.histogram(name));
     return {
       seconds,
-      completed: counted.reduce((sum, name) => sum + this.histogram(name).count, 0),
+      completed: all.count,
       failed: this.#failed,
       firstFailure,
-      latency: Object.fromEntries([...this.#histograms].map(([name, found]) => [name, found.summary()])),
+      latency: all.summary(),
+      latencyByKind: Object.fromEntries(
+        [...this.#histograms].map(([name, found]) => [name, found.summary()]),
+      ),
       generatorBusy: (this.#cpu.user + this.#cpu.system) / 1e6 / seconds,
       serverCpuSec: after.cpuSec - before.cpuSec,
       serverWrittenBytes: after.writtenBytes - before.writtenBytes,

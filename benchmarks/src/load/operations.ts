@@ -5,11 +5,14 @@
  * its first one. Values are the same random bytes again and again.
  */
 import {
+  CompactionRequest,
   Compare_CompareResult,
   Compare_CompareTarget,
+  DefragmentRequest,
   LeaseGrantRequest,
   PutRequest,
   RangeRequest,
+  SnapshotRequest,
   TxnRequest,
 } from '@quorate/proto';
 import { Random } from '@quorate/testing';
@@ -29,13 +32,16 @@ export type Operation =
   /** From a key to the end of the prefix, at most `limit`, as of `revision`: one page of a list. */
   | { readonly kind: 'page'; readonly limit: number; readonly revision: number }
   | { readonly kind: 'count' }
-  /** All keys of the prefix as of `revision`. */
+  /** All keys of the prefix as of `revision` (0: now). */
   | { readonly kind: 'list-at'; readonly revision: number }
   /** If the key exists, put it; otherwise get it. */
   | { readonly kind: 'compare-and-put'; readonly valueBytes: number }
   /** `puts` consecutive keys in one transaction: for loading. */
   | { readonly kind: 'put-many'; readonly puts: number; readonly valueBytes: number }
-  | { readonly kind: 'lease-grant' };
+  | { readonly kind: 'lease-grant' }
+  | { readonly kind: 'compact'; readonly revision: number }
+  | { readonly kind: 'defragment' }
+  | { readonly kind: 'snapshot' };
 
 export interface OperationBytes {
   /** gRPC path. */
@@ -97,12 +103,23 @@ export function toBytes(operation: Operation): OperationBytes {
     }
     case 'lease-grant':
       return { path: GRANT, message: LeaseGrantRequest.encode({ TTL: 3600 }), slots: [] };
+    case 'compact': {
+      const { revision } = operation;
+      return { path: COMPACT, message: CompactionRequest.encode({ revision }), slots: [] };
+    }
+    case 'defragment':
+      return { path: DEFRAGMENT, message: DefragmentRequest.encode({}), slots: [] };
+    case 'snapshot':
+      return { path: SNAPSHOT, message: SnapshotRequest.encode({}), slots: [] };
   }
 }
 
 const PUT = '/etcdserverpb.KV/Put';
 const RANGE = '/etcdserverpb.KV/Range';
 const TXN = '/etcdserverpb.KV/Txn';
+const COMPACT = '/etcdserverpb.KV/Compact';
+const DEFRAGMENT = '/etcdserverpb.Maintenance/Defragment';
+const SNAPSHOT = '/etcdserverpb.Maintenance/Snapshot';
 const GRANT = '/etcdserverpb.Lease/LeaseGrant';
 
 function compareAndPut(valueBytes: number): Uint8Array {

@@ -1,0 +1,224 @@
+/**
+ * Runs the cases of a group against one server: a fresh folder, the keys that the group asks for, and then each case
+ * with a warm-up, a probe for stalls and a watch on the server's memory.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts, type ServerProcess, startEtcd, startQuorate } from '@quorate/testing';
+import { type Case, type Fill, type Group, PUTS_PER_TXN, VALUE_BYTES } from './cases.ts';
+import { type Figures, loadFigures, type ServerName } from './figures.ts';
+import type { GeneratorProcess } from './load/generator-process.ts';
+import type { Job, JobResult } from './load/job.ts';
+import { startMeanwhile } from './meanwhile.ts';
+import { Probe } from './probe.ts';
+import { processFigures } from './process-figures.ts';
+
+export interface Settings {
+  readonly seconds: number;
+  readonly warmupSec: number;
+  /** Server on core 0, generator on core 1. */
+  readonly pin: boolean;
+  /** Data folders are made below it. */
+  readonly dataDirectory: string;
+  readonly generator: GeneratorProcess;
+  /** Calls a second of an open-loop case. */
+  rateOf(one: Extract<Case, { kind: 'open' }>): number;
+  onCase(one: Case, figures: Figures, failure: string | undefined): void;
+}
+
+const SERVER_CORE = 0;
+const MIB = 1024 * 1024;
+const MEMORY_EVERY_MS = 50;
+const READY_TIMEOUT_MS = 300_000;
+const QUOTA_BYTES = 16 * 1024 ** 3;
+/** A prime that shares no factor with the numbers of keys: batches of keys are put in scattered order. */
+const SCATTER = 7_919;
+
+export async function runGroup(group: Group, name: ServerName, settings: Settings): Promise<void> {
+  const dataDirectory = mkdtempSync(join(settings.dataDirectory, `bench-${name}-`));
+  let server: ServerProcess | undefined;
+  try {
+    const [clientPort] = (await freePorts(1)) as [number];
+    const start = async () => {
+      const options = {
+        dataDirectory,
+        clientPort,
+        flags: [`--quota-backend-bytes=${QUOTA_BYTES}`],
+        readyTimeoutMs: READY_TIMEOUT_MS,
+      };
+      const started = await (name === 'quorate' ? startQuorate(options) : startEtcd(options));
+      if (settings.pin) pin(started.pid, SERVER_CORE);
+      return started;
+    };
+    server = await start();
+    if (group.fill !== undefined) await fill(group.fill, server, settings.generator);
+    for (const one of group.cases) {
+      if (one.kind === 'restart') {
+        const restarted: { server: ServerProcess; restartMs: number } = await restart(
+          server,
+          settings,
+          start,
+        );
+        server = restarted.server;
+        const { anonymousBytes } = processFigures(server.pid);
+        const { restartMs } = restarted;
+        settings.onCase(one, { restartMs, idleMemoryMib: anonymousBytes / MIB }, undefined);
+      } else if (one.kind === 'idle') {
+        settings.onCase(one, await rest(server, settings), undefined);
+      } else {
+        const { figures, failure } = await load(one, server, settings);
+        settings.onCase(one, figures, failure);
+      }
+    }
+  } finally {
+    await server?.stop();
+    rmSync(dataDirectory, { recursive: true, force: true });
+  }
+}
+
+async function load(
+  one: Exclude<Case, { kind: 'restart' | 'idle' }>,
+  server: ServerProcess,
+  settings: Settings,
+): Promise<{ figures: Figures; failure: string | undefined }> {
+  const idleBytes = processFigures(server.pid).anonymousBytes;
+  let peakBytes = idleBytes;
+  const sampling = setInterval(() => {
+    peakBytes = Math.max(peakBytes, processFigures(server.pid).anonymousBytes);
+  }, MEMORY_EVERY_MS);
+  const kind = 'meanwhile' in one ? one.meanwhile : undefined;
+  const probe = await Probe.start(server.endpoint);
+  try {
+    const beside = kind === undefined ? undefined : await startMeanwhile(kind, server.endpoint);
+    const result: JobResult = await settings.generator.run(jobOf(one, server, settings), () => probe.reset());
+    const longestStallMs = probe.longestMs();
+    const besideSec = settings.warmupSec + settings.seconds;
+    const meanwhilePerSec = beside === undefined ? undefined : (await beside.stop()) / besideSec;
+    return {
+      figures: {
+        ...loadFigures(result),
+        longestStallMs,
+        idleMemoryMib: idleBytes / MIB,
+        peakMemoryMib: peakBytes / MIB,
+        ...(meanwhilePerSec === undefined ? {} : { meanwhilePerSec }),
+      },
+      failure: result.firstFailure,
+    };
+  } finally {
+    clearInterval(sampling);
+    probe.stop();
+  }
+}
+
+function jobOf(
+  one: Exclude<Case, { kind: 'restart' | 'idle' }>,
+  server: ServerProcess,
+  settings: Settings,
+): Job {
+  const { seconds, warmupSec } = settings;
+  const base = { endpoint: server.endpoint, serverPid: server.pid, span: { seconds, warmupSec } };
+  switch (one.kind) {
+    case 'closed':
+    case 'keep-alive': {
+      const { connections, perConnection: clientsPerConnection } = one.clients;
+      return one.kind === 'closed'
+        ? { ...base, kind: 'closed', connections, clientsPerConnection, mix: one.mix }
+        : { ...base, kind: 'keep-alive', connections, clientsPerConnection, leases: one.leases };
+    }
+    case 'open': {
+      const { connections, mix } = one;
+      return { ...base, kind: 'open', connections, mix, ratePerSec: settings.rateOf(one) };
+    }
+    case 'watch': {
+      const { connections, watchers, on, ratePerSec } = one;
+      return { ...base, kind: 'watch', connections, watchers, on, ratePerSec, valueBytes: VALUE_BYTES };
+    }
+  }
+}
+
+async function fill(what: Fill, server: ServerProcess, generator: GeneratorProcess): Promise<void> {
+  const base = { kind: 'closed', endpoint: server.endpoint, serverPid: server.pid, connections: 8 } as const;
+  const putMany = { kind: 'put-many', puts: PUTS_PER_TXN, valueBytes: VALUE_BYTES } as const;
+  const step = (PUTS_PER_TXN * SCATTER) % what.keys || PUTS_PER_TXN;
+  const filled = await generator.run({
+    ...base,
+    clientsPerConnection: 4,
+    mix: [{ operation: putMany, keys: { order: 'steps', keys: what.keys, step }, weight: 1 }],
+    span: { operations: Math.ceil(what.keys / PUTS_PER_TXN) },
+  });
+  if (filled.failed > 0) throw new Error(`${server.name} refused to be filled: ${filled.firstFailure}`);
+  if (what.versionsOfOneKey === undefined) return;
+  const versions = await generator.run({
+    ...base,
+    clientsPerConnection: 64,
+    mix: [
+      {
+        operation: { kind: 'put-one-key', valueBytes: VALUE_BYTES },
+        keys: { order: 'random', keys: 1 },
+        weight: 1,
+      },
+    ],
+    span: { operations: what.versionsOfOneKey },
+  });
+  if (versions.failed > 0) throw new Error(`${server.name} refused to be filled: ${versions.firstFailure}`);
+}
+
+async function rest(server: ServerProcess, settings: Settings): Promise<Figures> {
+  await sleep(settings.warmupSec * 1_000);
+  const before = processFigures(server.pid);
+  const fromMs = performance.now();
+  await sleep(settings.seconds * 1_000);
+  const after = processFigures(server.pid);
+  return {
+    restCpu: ((after.cpuSec - before.cpuSec) * 1_000) / (performance.now() - fromMs),
+    idleMemoryMib: after.anonymousBytes / MIB,
+    diskMib: folderBytes(server.dataDirectory) / MIB,
+  };
+}
+
+/** SIGKILL while 64 clients put, then a start on the same folder until the first linearizable get is answered. */
+async function restart(
+  server: ServerProcess,
+  settings: Settings,
+  start: () => Promise<ServerProcess>,
+): Promise<{ server: ServerProcess; restartMs: number }> {
+  const puts = settings.generator.run({
+    kind: 'closed',
+    endpoint: server.endpoint,
+    serverPid: server.pid,
+    connections: 8,
+    clientsPerConnection: 8,
+    mix: [
+      {
+        operation: { kind: 'put', valueBytes: VALUE_BYTES },
+        keys: { order: 'random', keys: 1_000_000 },
+        weight: 1,
+      },
+    ],
+    span: { warmupSec: 0, seconds: settings.seconds + 60 },
+  });
+  // The load ends with the loss of its connections: that is the point.
+  const ended = puts.catch(() => {});
+  await sleep(settings.seconds * 1_000);
+  await server.end('SIGKILL');
+  await ended;
+  const fromMs = performance.now();
+  const restarted = await start();
+  return { server: restarted, restartMs: performance.now() - fromMs };
+}
+
+/** Space that the files of a folder take on the disk (preallocated blocks count, holes do not). */
+function folderBytes(folder: string): number {
+  const blockBytes = 512;
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => statSync(join(entry.parentPath, entry.name)).blocks * blockBytes)
+    .reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** All threads of a process, and those that they will start. @throws Error where `taskset` is missing */
+export function pin(pid: number, core: number): void {
+  execFileSync('taskset', ['-a', '-cp', String(core), String(pid)], { stdio: 'ignore' });
+}
