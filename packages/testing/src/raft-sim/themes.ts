@@ -96,10 +96,10 @@ function shortReigns(weather: Schedule, random: Random): Schedule {
 
 /**
  * The old voters but for the leader do not hear that the change is committed, and decide by the old configuration;
- * the new ones decide by the new one. The rules of chapter 4 keep that harmless.
+ * the new ones, or the one that stays, decide by the new one. The rules of chapter 4 keep that harmless.
  */
 function dividedChange(weather: Schedule, random: Random): Schedule {
-  const members = 3;
+  const members = random.pick([2, 3, 3]);
   const nodes = random.between(5, 6);
   const forMs = random.pick([1500, 2500]);
   const joint = random.chance(0.5);
@@ -120,10 +120,15 @@ function dividedChange(weather: Schedule, random: Random): Schedule {
   for (let tries = random.between(2, 5); tries > 0; tries--) {
     const atMs = random.between(500, 3500);
     const changes: PlannedChange[] = joint
-      ? [replaceAllBut(keep, members, joining, random)]
+      ? [replaceAllBut(keep, members, joining.slice(0, random.int(joining.length + 1)), random)]
       : joining.map((node) => ({ transition: 'auto', steps: [{ kind: 'add-voter', node }] }));
-    for (const change of changes)
+    for (const change of changes) {
       actions.push(at(atMs, { kind: 'conf-change', node: random.int(members), change }));
+    }
+    // Entries behind the change: whoever leads has the longer log when it leaves.
+    for (let left = random.int(6); left > 0; left--) {
+      actions.push(at(atMs + random.int(40), { kind: 'propose', node: random.int(members), bytes: 8 }));
+    }
   }
   return {
     ...weather,
