@@ -39,7 +39,7 @@ const MINIMA: Readonly<Record<string, number>> = {
   'proposals dropped': 1000,
 };
 
-it(`${SCHEDULES} schedules of 3 to 7 nodes (SIM_SEED=${base})`, { timeout: 1_200_000 }, () => {
+it(`${SCHEDULES} schedules of 2 to 10 nodes (SIM_SEED=${base})`, { timeout: 1_200_000 }, () => {
   const seeds = (function* () {
     for (let number = 0; number < SCHEDULES; number++) yield `${base}/${number}`;
   })();
