@@ -12,7 +12,10 @@ export interface Figures {
   readonly maxMs?: number;
   /** User and system time of the server for each completed call. */
   readonly serverCpuUs?: number;
+  /** Bytes that the disk got, from everybody on the machine. */
   readonly writtenBytesPerCall?: number;
+  /** Page cache that the server made dirty: see `process-figures.ts`. */
+  readonly dirtiedBytesPerCall?: number;
   readonly idleMemoryMib?: number;
   readonly peakMemoryMib?: number;
   readonly longestStallMs?: number;
@@ -48,7 +51,10 @@ export function loadFigures(result: JobResult): Figures {
     p999Ms: latency.p999Us / 1_000,
     maxMs: latency.maxUs / 1_000,
     serverCpuUs: (result.serverCpuSec * 1e6) / calls,
-    writtenBytesPerCall: result.serverWrittenBytes / calls,
+    ...(result.diskWrittenBytes === undefined
+      ? {}
+      : { writtenBytesPerCall: result.diskWrittenBytes / calls }),
+    dirtiedBytesPerCall: result.serverDirtiedBytes / calls,
     generatorBusy: result.generatorBusy,
     failed: result.failed,
   };

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '@quorate/client';
 import type { Meanwhile } from './cases.ts';
 import { Connection } from './load/connection.ts';
+import { explain } from './load/explain.ts';
 import { encodeHeads } from './load/frames.ts';
 import { type Operation, toBytes } from './load/operations.ts';
 import { prepare } from './load/prepared.ts';
@@ -13,11 +14,13 @@ import { prepare } from './load/prepared.ts';
 /** Between the end of one and the begin of the next. */
 const PAUSE_MS = 200;
 
-/** @returns `stop`, which resolves with how many were completed */
-export async function startMeanwhile(
-  kind: Meanwhile,
-  endpoint: string,
-): Promise<{ stop(): Promise<number> }> {
+export interface Beside {
+  readonly completed: number;
+  /** The first failure ended it. */
+  readonly failure: string | undefined;
+}
+
+export function startMeanwhile(kind: Meanwhile, endpoint: string): { stop(): Promise<Beside> } {
   const stopping = new AbortController();
   let completed = 0;
   const done = (async () => {
@@ -27,13 +30,15 @@ export async function startMeanwhile(
       await sleep(PAUSE_MS, undefined, { signal: stopping.signal }).catch(() => {});
     }
   })();
-  // A failure is reported by `stop`, not before.
-  done.catch(() => {});
+  // A failure is told by `stop`, not before.
+  const failure = done.then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
   return {
     async stop() {
       stopping.abort();
-      await done;
-      return completed;
+      return { failure: await failure, completed };
     },
   };
 }
@@ -52,7 +57,8 @@ async function operationOf(kind: Meanwhile, endpoint: string): Promise<Operation
 
 /** One call on a connection of its own; of a streamed answer, until its end. */
 async function callOnce(operation: Operation, endpoint: string): Promise<void> {
-  const { path, message } = toBytes(operation);
+  const bytes = toBytes(operation);
+  const { path, message } = bytes;
   // The connection's opening call must be harmless: an empty put, and not a defragmentation.
   const heads = encodeHeads([toBytes({ kind: 'put', valueBytes: 1 }).path], path);
   let onLost: (error: Error) => void = () => {};
@@ -61,15 +67,12 @@ async function callOnce(operation: Operation, endpoint: string): Promise<void> {
   });
   const connection = await Promise.race([Connection.open(endpoint, heads, (error) => onLost(error)), lost]);
   try {
-    const answered = new Promise<void>((resolve, reject) => {
-      const onEnd = (succeeded: boolean) => {
-        if (succeeded) resolve();
-        else reject(new Error(`${operation.kind} failed beside the load`));
-      };
+    const answered = new Promise<boolean>((onEnd) => {
       connection.call(prepare(heads.stream, message, []), 0, { onEnd });
     });
     connection.flush();
-    await Promise.race([answered, lost]);
+    const succeeded = await Promise.race([answered, lost]);
+    if (!succeeded) throw new Error(`${operation.kind}: ${await explain(endpoint, bytes, 0)}`);
   } finally {
     connection.close();
   }

@@ -48,9 +48,11 @@ export function markdown(runs: readonly Run[], circumstances: Circumstances): st
   ];
   if (loads.length > 0) parts.push(loadTable(loads));
   if (others.length > 0) parts.push(otherTable(others));
-  const failures = rows.filter(({ figures }) => (figures.failed ?? 0) > 0);
-  for (const { name, server, figures, failure } of failures) {
-    parts.push(`- ${name}, ${server}: ${figures.failed} calls failed (${failure ?? 'no text'})`);
+  for (const { name, server, figures, failure } of rows) {
+    const failed = figures.failed ?? 0;
+    if (failed > 0 || failure !== undefined) {
+      parts.push(`- ${name}, ${server}: ${failed} calls of the load failed. ${failure ?? ''}`.trimEnd());
+    }
   }
   return `${parts.join('\n\n')}\n`;
 }
@@ -75,7 +77,7 @@ function loadTable(rows: readonly Row[]): string {
     const etcd = rows.find((row) => row.name === name && row.server === 'etcd')?.figures;
     const busy = figures.generatorBusy ?? 0;
     return [
-      server === 'quorate' || etcd === undefined ? title(name, figures) : '',
+      title(server === 'quorate' || etcd === undefined ? name : '', figures),
       server,
       `${count(figures.perSec)}${unit === 'calls' ? '' : ` ${unit}`}`,
       ms(figures.p50Ms),
@@ -97,7 +99,7 @@ function loadTable(rows: readonly Row[]): string {
 
 function title(name: string, figures: Figures): string {
   const beside = figures.meanwhilePerSec;
-  return beside === undefined ? name : `${name} (${beside.toFixed(2)} of these a second)`;
+  return beside === undefined ? name : `${name} (${beside.toFixed(2)} a second)`.trim();
 }
 
 function otherTable(rows: readonly Row[]): string {

@@ -91,25 +91,29 @@ async function load(
   const kind = 'meanwhile' in one ? one.meanwhile : undefined;
   const probe = await Probe.start(server.endpoint);
   try {
-    const beside = kind === undefined ? undefined : await startMeanwhile(kind, server.endpoint);
+    const beside = kind === undefined ? undefined : startMeanwhile(kind, server.endpoint);
     const result: JobResult = await settings.generator.run(jobOf(one, server, settings), () => probe.reset());
     const longestStallMs = probe.longestMs();
     const besideSec = settings.warmupSec + settings.seconds;
-    const meanwhilePerSec = beside === undefined ? undefined : (await beside.stop()) / besideSec;
+    const work = await beside?.stop();
     return {
       figures: {
         ...loadFigures(result),
         longestStallMs,
         idleMemoryMib: idleBytes / MIB,
         peakMemoryMib: peakBytes / MIB,
-        ...(meanwhilePerSec === undefined ? {} : { meanwhilePerSec }),
+        ...(work === undefined ? {} : { meanwhilePerSec: work.completed / besideSec }),
       },
-      failure: result.firstFailure,
+      failure: result.firstFailure ?? work?.failure,
     };
   } finally {
     clearInterval(sampling);
     probe.stop();
   }
+}
+
+function target({ endpoint, pid, dataDirectory }: ServerProcess) {
+  return { endpoint, serverPid: pid, serverFolder: dataDirectory };
 }
 
 function jobOf(
@@ -118,7 +122,7 @@ function jobOf(
   settings: Settings,
 ): Job {
   const { seconds, warmupSec } = settings;
-  const base = { endpoint: server.endpoint, serverPid: server.pid, span: { seconds, warmupSec } };
+  const base = { ...target(server), span: { seconds, warmupSec } };
   switch (one.kind) {
     case 'closed':
     case 'keep-alive': {
@@ -139,7 +143,7 @@ function jobOf(
 }
 
 async function fill(what: Fill, server: ServerProcess, generator: GeneratorProcess): Promise<void> {
-  const base = { kind: 'closed', endpoint: server.endpoint, serverPid: server.pid, connections: 8 } as const;
+  const base = { kind: 'closed', ...target(server), connections: 8 } as const;
   const putMany = { kind: 'put-many', puts: PUTS_PER_TXN, valueBytes: VALUE_BYTES } as const;
   const step = (PUTS_PER_TXN * SCATTER) % what.keys || PUTS_PER_TXN;
   const filled = await generator.run({
@@ -186,8 +190,7 @@ async function restart(
 ): Promise<{ server: ServerProcess; restartMs: number }> {
   const puts = settings.generator.run({
     kind: 'closed',
-    endpoint: server.endpoint,
-    serverPid: server.pid,
+    ...target(server),
     connections: 8,
     clientsPerConnection: 8,
     mix: [

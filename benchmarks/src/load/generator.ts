@@ -4,9 +4,9 @@
  * It takes one job at a time over the IPC channel and answers with figures (`job.ts`). Parts: `prepared.ts` (calls as
  * bytes), `connection.ts` (the wire), `closed-loop.ts`, `open-loop.ts`, `watch-load.ts`, `keep-alive-load.ts`.
  */
-import { Client, credentials } from '@grpc/grpc-js';
 import { runClosedLoop } from './closed-loop.ts';
 import { Connection } from './connection.ts';
+import { explain } from './explain.ts';
 import type { Heads } from './frames.ts';
 import type { FromGenerator, Job, JobResult } from './job.ts';
 import { keepAliveHeads, runKeepAliveLoad } from './keep-alive-load.ts';
@@ -28,7 +28,7 @@ process.on('disconnect', () => process.exit(0));
 send({ kind: 'ready' });
 
 async function run(job: Job): Promise<JobResult> {
-  const measurement = new Measurement(job.serverPid);
+  const measurement = new Measurement(job.serverPid, job.serverFolder);
   const onMeasuring = () => send({ kind: 'measuring' });
   switch (job.kind) {
     case 'closed':
@@ -36,7 +36,7 @@ async function run(job: Job): Promise<JobResult> {
       const mix = new Mix(job.mix);
       let failure: Promise<string> | undefined;
       const onFailure = (call: MixedCall, key: number) => {
-        failure ??= explain(job.endpoint, call, key);
+        failure ??= explain(job.endpoint, call.bytes, key);
       };
       await withConnections(job, mix.heads, (connections) =>
         job.kind === 'closed'
@@ -107,26 +107,4 @@ async function withConnections(
   } finally {
     for (const connection of connections) connection.close();
   }
-}
-
-/** The frames only tell that a call failed: an ordinary client asks the same once more to learn why. */
-function explain(endpoint: string, call: MixedCall, key: number): Promise<string> {
-  const digits = key.toString(16).padStart(8, '0');
-  const wire = Buffer.from(call.prepared.wire);
-  for (const { at } of call.prepared.slots) wire.write(digits, at, 'latin1');
-  const message = wire.subarray(wire.length - call.bytes.message.length);
-  const client = new Client(endpoint, credentials.createInsecure());
-  return new Promise((resolve) => {
-    client.makeUnaryRequest(
-      call.bytes.path,
-      (bytes: Buffer) => bytes,
-      (bytes: Buffer) => bytes,
-      message,
-      { deadline: Date.now() + 5_000 },
-      (error) => {
-        client.close();
-        resolve(error === null ? 'once more, it succeeded' : error.message);
-      },
-    );
-  });
 }

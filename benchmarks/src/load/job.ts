@@ -23,8 +23,9 @@ export type Span = { readonly warmupSec: number; readonly seconds: number } | { 
 
 interface JobBase {
   readonly endpoint: string;
-  /** Processor time and written bytes of this process are sampled when the measurement begins and ends. */
+  /** Processor time of this process, and bytes written to the disk of its folder, are sampled at begin and end. */
   readonly serverPid: number;
+  readonly serverFolder: string;
   readonly connections: number;
   readonly span: Span;
 }
@@ -68,7 +69,8 @@ export interface JobResult {
   /** Share of one core that the generator used. */
   readonly generatorBusy: number;
   readonly serverCpuSec: number;
-  readonly serverWrittenBytes: number;
+  readonly serverDirtiedBytes: number;
+  readonly diskWrittenBytes: number | undefined;
 }
 
 export type FromGenerator =

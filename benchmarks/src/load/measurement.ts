@@ -3,12 +3,13 @@
  * generator used meanwhile.
  */
 import { cpuUsage } from 'node:process';
-import { type ProcessFigures, processFigures } from '../process-figures.ts';
+import { deviceWrittenBytes, type ProcessFigures, processFigures } from '../process-figures.ts';
 import { Histogram } from './histogram.ts';
 import type { JobResult } from './job.ts';
 
 export class Measurement {
   readonly #serverPid: number;
+  readonly #serverFolder: string;
   readonly #histograms = new Map<string, Histogram>();
   #recording = false;
   #failed = 0;
@@ -16,11 +17,14 @@ export class Measurement {
   #endedMs = 0;
   #serverBefore: ProcessFigures | undefined;
   #serverAfter: ProcessFigures | undefined;
+  #diskBefore: number | undefined;
+  #diskAfter: number | undefined;
   #cpuBefore: NodeJS.CpuUsage = cpuUsage();
   #cpu: NodeJS.CpuUsage = cpuUsage();
 
-  constructor(serverPid: number) {
+  constructor(serverPid: number, serverFolder: string) {
     this.#serverPid = serverPid;
+    this.#serverFolder = serverFolder;
   }
 
   get recording(): boolean {
@@ -42,6 +46,7 @@ export class Measurement {
   }
 
   begin(): void {
+    this.#diskBefore = deviceWrittenBytes(this.#serverFolder);
     this.#serverBefore = processFigures(this.#serverPid);
     this.#cpuBefore = cpuUsage();
     this.#beganMs = performance.now();
@@ -53,6 +58,7 @@ export class Measurement {
     this.#endedMs = performance.now();
     this.#cpu = cpuUsage(this.#cpuBefore);
     this.#serverAfter = processFigures(this.#serverPid);
+    this.#diskAfter = deviceWrittenBytes(this.#serverFolder);
   }
 
   /** @param counted names whose calls are the result's `completed` */
@@ -74,7 +80,11 @@ export class Measurement {
       ),
       generatorBusy: (this.#cpu.user + this.#cpu.system) / 1e6 / seconds,
       serverCpuSec: after.cpuSec - before.cpuSec,
-      serverWrittenBytes: after.writtenBytes - before.writtenBytes,
+      serverDirtiedBytes: after.dirtiedBytes - before.dirtiedBytes,
+      diskWrittenBytes:
+        this.#diskBefore === undefined || this.#diskAfter === undefined
+          ? undefined
+          : this.#diskAfter - this.#diskBefore,
     };
   }
 }
