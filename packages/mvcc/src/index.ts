@@ -10,6 +10,14 @@ export { type MemoryBackend, memoryBackend } from './backend/memory.ts';
 export { MVCC_FAILPOINTS, type MvccFailpoint } from './failpoints.ts';
 export { DEFAULT_LIMITS, mapSizeFor, type StoreLimits, type StoreOptions } from './options.ts';
 export { MvccStore, openStore } from './store.ts';
+export type {
+  ImageInfo,
+  ImageRecord,
+  ImageSink,
+  ImageSource,
+  StoreBuilder,
+  StoreImage,
+} from './transfer/types.ts';
 export {
   CompactedError,
   type EventBatch,
@@ -23,6 +31,7 @@ export {
   StoreBusyError,
   StoreClosedError,
   type StoreEvent,
+  StoreReplacedError,
   type WriteTransaction,
 } from './types.ts';
 export {

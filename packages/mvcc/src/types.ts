@@ -8,6 +8,8 @@
  * therefore `bigint`. Nothing here knows of gRPC, Raft or etcd's requests.
  */
 
+import type { ImageSink, ImageSource, StoreImage } from './transfer/types.ts';
+
 export interface Revision {
   readonly main: number;
   readonly sub: number;
@@ -93,6 +95,11 @@ export class FutureRevisionError extends Error {
 export class StoreBusyError extends Error {
   override readonly name = 'StoreBusyError';
   readonly code = 'STORE_BUSY';
+}
+/** Another member's state took the place of what was being read: ask again. */
+export class StoreReplacedError extends Error {
+  override readonly name = 'StoreReplacedError';
+  readonly code = 'STORE_REPLACED';
 }
 /** The store was closed while this was under way, or before. */
 export class StoreClosedError extends Error {
@@ -188,6 +195,19 @@ export interface Store {
   whenCompacted(revision: number, done: (error: Error | null) => void): void;
   /** Rewrites the file without free pages while reads and writes go on. */
   defragment(done: (error: Error | null) => void): void;
+  /** Opens an image of the state as of now: flushes first, so that it is durable here. @param done in a later turn */
+  openImage(done: (error: Error | null, image: StoreImage | null) => void): void;
+  /** The same as chunks, for another member. */
+  openImageSource(done: (error: Error | null, source: ImageSource | null) => void): void;
+  /** Where the chunks of another member's image go: files beside those in use. One at a time; an earlier one is aborted. */
+  receiveImage(): ImageSink;
+  /**
+   * Replaces everything in this store by a finished image that is newer (higher applied index): files are renamed, and the object stays.
+   * Reads under way end with the state they began with or with StoreReplacedError; no transaction may be open. After a crash at any
+   * point either the old or the new state is there, whole.
+   * @param done when the new state is durable and visible
+   */
+  install(sink: ImageSink, done: (error: Error | null) => void): void;
   /** Makes everything applied so far durable. */
   flush(done: (error: Error | null) => void): void;
   /** Flushes and closes. */

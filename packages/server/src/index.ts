@@ -13,7 +13,15 @@ export { DomainError } from './errors.ts';
 export { type Failpoint, listFailpoints, NO_FAILPOINTS } from './failpoints.ts';
 export type { Member, MemberInfo, MemberLimits } from './member.ts';
 export { DEFAULT_MEMBER_CONFIG, type MemberConfig, type World } from './member-config.ts';
-export { type Network, NO_PEERS } from './network.ts';
+export {
+  type CallHandler,
+  type MessageKind,
+  type Network,
+  NO_PEERS,
+  type PeerReport,
+  type SnapshotContent,
+  type SnapshotListener,
+} from './network.ts';
 export { createLogger, type LoggerOptions } from './node/logger.ts';
 export { guardProcess } from './node/process-guard.ts';
 export { nodeWorld } from './node/world.ts';
