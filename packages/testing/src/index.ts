@@ -1,3 +1,32 @@
+export type {
+  CompareClause,
+  CompareTarget,
+  DeleteCall,
+  History,
+  HistoryCall,
+  HistoryFault,
+  HistoryHash,
+  HistoryLine,
+  HistoryStatus,
+  HistoryWatch,
+  PutCall,
+  RangeCall,
+  RecordedAnswer,
+  RecordedCall,
+  RecordedKeyValue,
+  RecordedOutcome,
+  TxnCall,
+  TxnStep,
+} from './checkers/history.ts';
+export {
+  type AnswerHeader,
+  HistoryRecorder,
+  isDefinite,
+  type OpenCall,
+  RecordingClient,
+  readHistory,
+  writeHistory,
+} from './checkers/recorder.ts';
 export { checkWatch, type Violation, WATCH_RULES } from './checkers/watch.ts';
 export {
   type HistoryRevision,
