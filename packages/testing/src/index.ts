@@ -67,9 +67,9 @@ export type { DiskTally } from './sim/disk-image.ts';
 export { SimEnv, type SimLogLine } from './sim/env.ts';
 export {
   type LinkQuality,
-  type NetworkPort,
   type NetworkTally,
   PERFECT_LINK,
+  type PortOptions,
   SimNetwork,
 } from './sim/network.ts';
 export { Random } from './sim/random.ts';
