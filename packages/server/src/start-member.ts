@@ -13,7 +13,7 @@
  */
 import { mapSizeFor, openStore, type Store } from '@quorate/mvcc';
 import { etcdApi, limits as protocolLimits } from '@quorate/proto';
-import { type ConfState, type HardState, NONE, RawNode } from '@quorate/raft';
+import { type ConfState, type HardState, NONE, type RaftConfig, RawNode } from '@quorate/raft';
 import { openWal, openWalInline, type Recovered, type Wal, type WalOptions } from '@quorate/wal';
 import { Alarms } from './alarms.ts';
 import { Applier } from './apply/applier.ts';
@@ -47,6 +47,14 @@ export type LessorFactory = (parts: {
   readonly member: Member;
 }) => Lessor;
 
+/** How the parts at the core are made: a simulation exchanges them to show that its checks notice broken ones. */
+export interface PartMakers {
+  readonly openStore: typeof openStore;
+  readonly createNode: (config: RaftConfig) => RawNode;
+}
+
+const MAKERS: PartMakers = { openStore, createNode: (config) => new RawNode(config) };
+
 /**
  * Resolves when the member answers requests.
  * @throws BootstrapError, DataFolderError, the log's and the store's errors: nothing is left open then
@@ -55,6 +63,7 @@ export async function startMember(
   config: MemberConfig,
   world: World,
   createLessor: LessorFactory,
+  makers: PartMakers = MAKERS,
 ): Promise<Member> {
   const { env, failpoint } = world;
   const configured = initialCluster(config.name, config.initialCluster, config.initialClusterToken);
@@ -71,7 +80,7 @@ export async function startMember(
     const { wal, recovered } = await openLog(config, world, folder, configured, (error) => fatal(error));
     const cluster = identity(configured, wal, recovered, folder);
     opened.push(() => wal.close());
-    const store = openStore({
+    const store = makers.openStore({
       storage: world.inThread?.backend
         ? { backend: world.inThread.backend }
         : { directory: folder.storeDirectory },
@@ -88,7 +97,16 @@ export async function startMember(
     failpoint('startBeforeBootstrap');
     const hardState = await bootstrap(wal, recovered, store, cluster);
     failpoint('startBeforeReplay');
-    const member = assemble({ config, world, cluster, wal, hardState, store, release: folder.release });
+    const member = assemble({
+      config,
+      world,
+      makers,
+      cluster,
+      wal,
+      hardState,
+      store,
+      release: folder.release,
+    });
     fatal = (error) => member.abort(error);
     env.log.log('info', 'starting member', {
       'cluster-id': formatId(cluster.clusterId),
@@ -219,18 +237,19 @@ async function bootstrap(
 function assemble(parts: {
   config: MemberConfig;
   world: World;
+  makers: PartMakers;
   cluster: InitialCluster;
   wal: Wal;
   hardState: HardState;
   store: Store;
   release: () => void;
 }): MemberRuntime {
-  const { config, world, cluster, wal, hardState, store } = parts;
+  const { config, world, makers, cluster, wal, hardState, store } = parts;
   const { env, network, failpoint } = world;
   const alarms = new Alarms(store);
   const members = new Members(store);
   const conf = members.conf ?? EMPTY_CONF;
-  const node = new RawNode({
+  const node = makers.createNode({
     id: cluster.memberId,
     storage: new WalStorage(wal, { hardState, conf }),
     applied: store.appliedIndex,
