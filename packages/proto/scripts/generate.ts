@@ -311,7 +311,7 @@ function fieldsFile(): string {
       const label = field.map ? 'map' : field.repeated ? 'repeated' : 'single';
       const oneof = field.partOf ? `'${field.partOf.name}'` : 'null';
       parts.push(
-        `    { name: '${field.name}', property: '${propertyName(field)}', kind: '${kind}', type: '${type}', label: '${label}', oneof: ${oneof} },`,
+        `    { number: ${field.id}, name: '${field.name}', property: '${propertyName(field)}', kind: '${kind}', type: '${type}', label: '${label}', oneof: ${oneof} },`,
       );
     }
     parts.push('  ],');

@@ -1,5 +1,7 @@
 /** One field of a message as data: what generic code (JSON in both directions) needs to know. */
 export interface FieldInfo {
+  /** Field number on the wire. */
+  readonly number: number;
   /** As in the proto file: `cluster_id`. */
   readonly name: string;
   /** As in our objects, and in proto3's JSON: `clusterId`. */
