@@ -27,6 +27,7 @@ import type { MemberConfig, World } from './member-config.ts';
 import { MemberRuntime } from './member-runtime.ts';
 import { bootstrapEntries, type InitialCluster, initialCluster } from './membership/bootstrap.ts';
 import { formatId } from './membership/ids.ts';
+import { decodeLogMetadata, encodeLogMetadata, isLogMetadata } from './membership/log-metadata.ts';
 import { Members } from './membership/members.ts';
 
 /** Young entries that raft keeps in memory for followers; what is older is read from the log's files. */
@@ -135,8 +136,8 @@ function openLog(
 ): Promise<{ wal: Wal; recovered: Recovered }> {
   const options: WalOptions = {
     directory: folder.walDirectory,
-    metadata: walMetadata(cluster),
-    acceptMetadata: (found) => found.length === METADATA_BYTES && found[0] === METADATA_VERSION,
+    metadata: encodeLogMetadata(cluster),
+    acceptMetadata: isLogMetadata,
     onFatal,
     unsafeNoSync: config.unsafeNoFsync,
     ...(config.walSegmentBytes === undefined ? {} : { segmentBytes: config.walSegmentBytes }),
@@ -152,9 +153,6 @@ function openLog(
   );
 }
 
-const METADATA_VERSION = 1;
-const METADATA_BYTES = 17;
-
 /**
  * Who this member is: what its log says. The flags that describe the first cluster count only for a member that has
  * none yet, as in etcd; afterwards names, URLs and token may change without making it another member.
@@ -165,24 +163,14 @@ function identity(
   { metadata }: Recovered,
   folder: DataFolder,
 ): InitialCluster {
-  if (Buffer.from(metadata).equals(walMetadata(configured))) return configured;
+  if (Buffer.from(metadata).equals(encodeLogMetadata(configured))) return configured;
   if (wal.lastIndex() === 0) {
     throw new DataFolderError(
       'inconsistent',
       `the log in ${folder.walDirectory} was created for another cluster and holds nothing yet: remove the data folder`,
     );
   }
-  const bytes = Buffer.from(metadata);
-  return { ...configured, clusterId: bytes.readBigUInt64BE(1), memberId: bytes.readBigUInt64BE(9) };
-}
-
-/** Format version, cluster id, member id: whose log this is. */
-function walMetadata(cluster: InitialCluster): Uint8Array {
-  const bytes = Buffer.alloc(METADATA_BYTES);
-  bytes.writeUInt8(METADATA_VERSION, 0);
-  bytes.writeBigUInt64BE(cluster.clusterId, 1);
-  bytes.writeBigUInt64BE(cluster.memberId, 9);
-  return bytes;
+  return { ...configured, ...decodeLogMetadata(metadata) };
 }
 
 function checkTogether(wal: Wal, recovered: Recovered, store: Store, folder: DataFolder): void {
