@@ -22,7 +22,7 @@ import {
   writeSafeInteger,
 } from './frame.ts';
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const MAGIC = Buffer.from('QUORATEW', 'latin1');
 export const ENTRY_HEADER_BYTES = 16;
 export const HARD_STATE_BYTES = 24;

@@ -10,7 +10,7 @@
  */
 import { assert } from './assert.ts';
 import { viewBatch } from './batch.ts';
-import { BLOCK_BYTES, blockCount, spread, stampOf } from './blocks.ts';
+import { BLOCK_BYTES, blockCount, CONTENT_AT, stampBlocks, stampOf } from './blocks.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { Failpoint, WalFailpointName } from './failpoints.ts';
 import { FRAME_HEADER_BYTES, FrameKind, sealFrame } from './frame.ts';
@@ -70,7 +70,6 @@ export class SegmentWriter {
   #lastTerm: number;
   #hardState: Buffer;
   #marker: Buffer;
-  #content: Buffer = Buffer.alloc(0);
   #blocks: Buffer = Buffer.alloc(0);
 
   constructor(options: WriterOptions, state: WriterState) {
@@ -119,37 +118,34 @@ export class SegmentWriter {
     const batches = encoded.map(viewBatch);
     for (let start = 0; start < batches.length; ) {
       const group = planGroup(batches, start);
-      const content = this.#contentBuffer(group.contentBytes);
-      fillGroup(content, group, batches, start);
-      const hardState = group.hardState === null ? this.#hardState : Buffer.from(group.hardState);
-      const marker = group.marker === null ? this.#marker : Buffer.from(group.marker);
-      start += group.batchCount;
-      onCopied?.(start);
-      const place = this.#writeLogFrame(content, group);
-      // The state moves with the frame, not before: a segment cut for it starts from the state before it.
-      this.#hardState = hardState;
-      this.#marker = marker;
+      const extent = blockCount(group.contentBytes) * BLOCK_BYTES;
+      // A segment cut for this frame starts from the state before it.
+      if (this.#offset + extent > this.#capacity) this.#makeRoom(extent);
+      const blocks = this.#blockBuffer(extent);
+      fillGroup(contentOf(blocks, group.contentBytes), group, batches, start);
+      if (group.hardState !== null) this.#hardState = Buffer.from(group.hardState);
+      if (group.marker !== null) this.#marker = Buffer.from(group.marker);
       this.#lastIndex = group.lastIndex;
       this.#lastTerm = group.lastTerm;
-      onFrame({ ...place, batchCount: group.batchCount });
+      start += group.batchCount;
+      onCopied?.(start);
+      onFrame({ ...this.#writeLogFrame(blocks, group), batchCount: group.batchCount });
     }
   }
 
-  #writeLogFrame(content: Buffer, group: ReturnType<typeof planGroup>): FramePlace {
-    const extent = blockCount(content.length) * BLOCK_BYTES;
-    if (this.#offset + extent > this.#capacity) this.#makeRoom(extent);
+  #writeLogFrame(blocks: Buffer, group: ReturnType<typeof planGroup>): FramePlace {
     const { flags, firstIndex, entryCount } = group;
-    const place = this.#seal(content, { kind: FrameKind.log, flags, firstIndex, entryCount });
+    this.#seal(blocks, group.contentBytes, { kind: FrameKind.log, flags, firstIndex, entryCount });
     const file = this.#file;
     assert(file !== null, 'a log frame is written into a segment');
     this.#pass('walBeforeWrite');
-    file.write(place.blocks, this.#offset);
+    file.write(blocks, this.#offset);
     this.#pass('walBeforeSync');
     this.#sync(file);
     this.#pass('walAfterSync');
     const offset = this.#offset;
-    this.#offset += extent;
-    return { segment: this.#segments.at(-1)!, offset, bytes: extent };
+    this.#offset += blocks.length;
+    return { segment: this.#segments.at(-1)!, offset, bytes: blocks.length };
   }
 
   /** Cuts a segment; a frame larger than a segment gets a longer file. */
@@ -185,12 +181,10 @@ export class SegmentWriter {
       },
       FRAME_HEADER_BYTES,
     );
-    const { blocks } = this.#seal(content, {
-      kind: FrameKind.segmentHeader,
-      flags: 0,
-      firstIndex: 0,
-      entryCount: 0,
-    });
+    const blocks = this.#blockBuffer(blockCount(content.length) * BLOCK_BYTES);
+    content.copy(contentOf(blocks, content.length));
+    const kind = FrameKind.segmentHeader;
+    this.#seal(blocks, content.length, { kind, flags: 0, firstIndex: 0, entryCount: 0 });
     spare.write(blocks, 0);
     this.#sync(spare);
     spare.close();
@@ -238,27 +232,23 @@ export class SegmentWriter {
     this.#spares.close();
   }
 
-  /** Seals `content` as the next frame of the current segment and spreads it over blocks, valid until the next frame. */
+  /** Makes the content that stands in `blocks` the next frame of the current segment. */
   #seal(
-    content: Buffer,
+    blocks: Buffer,
+    contentBytes: number,
     header: { kind: FrameKind; flags: number; firstIndex: number; entryCount: number },
-  ): { blocks: Buffer } {
+  ): void {
     const sequence = this.#sequence++;
+    const content = contentOf(blocks, contentBytes);
     this.#chain = sealFrame(content, { ...header, sequence, previous: this.#chain });
-    const extent = blockCount(content.length) * BLOCK_BYTES;
-    let target = this.#blocks;
-    if (target.length < extent) {
-      target = Buffer.allocUnsafeSlow(Math.max(extent, 64 * 1024));
-      if (extent <= MAX_KEPT_BYTES) this.#blocks = target;
-    }
-    spread(content, target, stampOf(this.#segments.at(-1)!, sequence));
-    return { blocks: target.subarray(0, extent) };
+    stampBlocks(blocks, contentBytes, stampOf(this.#segments.at(-1)!, sequence));
   }
 
-  #contentBuffer(bytes: number): Buffer {
-    if (this.#content.length >= bytes) return this.#content.subarray(0, bytes);
+  /** Memory for a frame, valid until the next is asked for. */
+  #blockBuffer(bytes: number): Buffer {
+    if (this.#blocks.length >= bytes) return this.#blocks.subarray(0, bytes);
     const buffer = Buffer.allocUnsafeSlow(Math.max(bytes, 64 * 1024));
-    if (bytes <= MAX_KEPT_BYTES) this.#content = buffer;
+    if (bytes <= MAX_KEPT_BYTES) this.#blocks = buffer;
     return buffer.subarray(0, bytes);
   }
 
@@ -276,4 +266,8 @@ export class SegmentWriter {
   #pass(name: WalFailpointName): void {
     this.#options.failpoint(name);
   }
+}
+
+function contentOf(blocks: Buffer, contentBytes: number): Buffer {
+  return blocks.subarray(CONTENT_AT, CONTENT_AT + contentBytes);
 }

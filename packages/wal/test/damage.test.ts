@@ -323,7 +323,7 @@ describe('case-15 files that are not what they should be', () => {
 
   it('a format version of the future is refused with both numbers', () => {
     const error = refusalOf(edited(files, segments[0]!, (bytes) => setVersion(bytes, 7)));
-    expect(error.message).toContain('the format is version 7; this build reads version 1');
+    expect(error.message).toContain('the format is version 7; this build reads version 2');
   });
 });
 
