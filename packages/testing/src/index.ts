@@ -1,3 +1,6 @@
+export { checkHistory, type Evidence } from './checkers/check-history.ts';
+export { committedFrom, lastRevision, Replay } from './checkers/committed.ts';
+export { type ConservationOptions, checkConservation } from './checkers/conservation.ts';
 export type {
   CompareClause,
   CompareTarget,
@@ -18,10 +21,15 @@ export type {
   TxnCall,
   TxnStep,
 } from './checkers/history.ts';
+export { checkLeases, type LeaseBounds } from './checkers/lease.ts';
+export { checkLinearizable } from './checkers/linearizable.ts';
+export { checkBySearch } from './checkers/linearizable-search.ts';
+export { checkMembers, type FinalDump } from './checkers/members.ts';
 export {
   type AnswerHeader,
   HistoryRecorder,
   isDefinite,
+  NOT_SENT,
   type OpenCall,
   RecordingClient,
   readHistory,
@@ -37,6 +45,12 @@ export {
   type WatchRecord,
   type WatchSession,
 } from './checkers/watch-record.ts';
+export {
+  type SearchModel,
+  type SearchOperation,
+  type SearchResult,
+  searchLinearization,
+} from './checkers/wing-gong.ts';
 export { buildRecorder, type RecordedFault, type Recorder } from './crash-image/recorder.ts';
 export {
   type CrashImage,

@@ -117,6 +117,8 @@ export interface HistoryCall {
   readonly member: string;
   readonly revision: number;
   readonly term: number;
+  /** Which life of the answering process it was, from 0; absent where nobody knows. */
+  readonly incarnation?: number;
 }
 
 /** What one member says of itself at one moment. */

@@ -25,7 +25,11 @@ export interface AnswerHeader {
   readonly member: string;
   readonly revision: number;
   readonly term: number;
+  readonly incarnation?: number;
 }
+
+/** The text for a call that never left the client, because there was no connection: nothing can have happened. */
+export const NOT_SENT = 'not sent';
 
 const NO_HEADER: AnswerHeader = { member: '', revision: 0, term: 0 };
 
@@ -140,6 +144,7 @@ export class RecordingClient {
  * entry itself, do; a text that is not in the registry never does. "later" refusals come before anything was proposed.
  */
 export function isDefinite(error: string): boolean {
+  if (error === NOT_SENT) return true;
   const code = errorCodeOf(error);
   if (code === undefined || code === 'WATCH_CANCELED') return false;
   const { retry } = errorFacts[code];

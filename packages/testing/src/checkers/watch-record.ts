@@ -29,6 +29,8 @@ export interface WatchObservation {
   readonly compactRevision: number;
   readonly fragment: boolean;
   readonly events: readonly ObservedEvent[];
+  /** When it arrived, nanoseconds of the recording's clock; absent where nobody asks. */
+  readonly atNs?: number;
 }
 
 export interface WatchSession {

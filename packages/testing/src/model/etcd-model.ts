@@ -125,6 +125,22 @@ export class EtcdModel {
   /** The keys at each revision. */
   readonly #history = new Map<number, KeyValues>([[1, new Map()]]);
 
+  /** A model that begins in the middle: `states` holds the keys at `revision` and at those older ones that will be read. */
+  static at(revision: number, states: ReadonlyMap<number, ReadonlyMap<string, ModelKeyValue>>): EtcdModel {
+    const model = new EtcdModel();
+    model.revision = revision;
+    for (const [at, kvs] of states) model.#history.set(at, kvs);
+    return model;
+  }
+
+  /** An independent copy; what the two share is never changed. */
+  fork(): EtcdModel {
+    const copy = EtcdModel.at(this.revision, this.#history);
+    copy.compactRevision = this.compactRevision;
+    for (const [id, ttlSec] of this.leases) copy.leases.set(id, ttlSec);
+    return copy;
+  }
+
   apply(operation: ModelOperation): ModelResult {
     try {
       return { outcome: this.#run(operation) };
