@@ -10,9 +10,10 @@
  * Run by `pnpm generate`. A file is only touched when its text changes, so running it again costs nothing.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { type FileDescriptor, fileDescriptors } from './descriptors.ts';
 
 const packageDir = join(dirname(fileURLToPath(import.meta.url)), '..');
 const protoDir = join(packageDir, 'proto');
@@ -57,6 +58,7 @@ collect(root);
 writeIfChanged(join(genDir, 'messages.ts'), messagesFile());
 writeIfChanged(join(genDir, 'services.ts'), servicesFile());
 writeIfChanged(join(genDir, 'fields.ts'), fieldsFile());
+writeIfChanged(join(genDir, 'descriptors.ts'), descriptorsFile());
 
 function collect(namespace: protobuf.NamespaceBase): void {
   for (const item of namespace.nestedArray) {
@@ -323,6 +325,45 @@ function fieldsFile(): string {
   );
   for (const item of enums) parts.push(`  '${fullName(item)}': ${JSON.stringify(item.values)},`);
   parts.push('};', '');
+  return parts.join('\n');
+}
+
+/** Reflection's older protocol is the newer one under another package name. */
+function descriptorsFile(): string {
+  const describe = (): FileDescriptor[] =>
+    fileDescriptors(
+      [...messages, ...enums, ...services].filter((item) => !(item.parent instanceof protobuf.Type)),
+      (item) => basename(item.filename!),
+    );
+  const files = describe();
+  const alpha = new protobuf.Root();
+  const source = readFileSync(join(protoDir, 'reflection.proto'), 'utf8');
+  protobuf.parse(source.replace('grpc.reflection.v1;', 'grpc.reflection.v1alpha;'), alpha, {
+    keepCase: true,
+  });
+  alpha.resolveAll();
+  const inAlpha = (alpha.lookup('grpc.reflection.v1alpha') as protobuf.Namespace).nestedArray;
+  files.push(
+    ...fileDescriptors(inAlpha as (protobuf.Type | protobuf.Service)[], () => 'reflection_v1alpha.proto'),
+  );
+  const parts = [
+    '// Generated from proto/*.proto by scripts/generate.ts. Do not edit.',
+    '',
+    "import type { FileEntry } from '../descriptors.ts';",
+    '',
+    '/** `bytes` is a `google.protobuf.FileDescriptorProto` in base64. */',
+    'export const files: readonly FileEntry[] = [',
+  ];
+  for (const { name, dependencies, symbols, services: own, bytes } of files) {
+    parts.push('  {');
+    parts.push(`    name: '${name}',`);
+    parts.push(`    dependencies: ${JSON.stringify(dependencies)},`);
+    parts.push(`    symbols: ${JSON.stringify(symbols)},`);
+    parts.push(`    services: ${JSON.stringify(own)},`);
+    parts.push(`    bytes: '${Buffer.from(bytes).toString('base64')}',`);
+    parts.push('  },');
+  }
+  parts.push('];', '');
   return parts.join('\n');
 }
 

@@ -1,5 +1,6 @@
 /** @quorate/proto: the wire contract. Messages and calls, the error registry, limits. */
 
+export { fileContaining, fileDescriptor, fileWithDependencies, serviceNames } from './descriptors.ts';
 export type { ErrorCode, ErrorFact, RetryHint, WatchCancelCode } from './errors.ts';
 export {
   errorCodeOf,

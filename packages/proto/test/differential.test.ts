@@ -36,6 +36,7 @@ function scalar(field: protobuf.Field): fc.Arbitrary<unknown> {
   if (field.type === 'bool') return fc.boolean();
   if (field.type === 'string') return fc.string({ unit: 'grapheme', maxLength: 20 });
   if (field.type === 'bytes') return fc.uint8Array({ maxLength: 20 });
+  if (field.type === 'int32') return fc.integer();
   throw new Error(`no generator for ${field.type}`);
 }
 

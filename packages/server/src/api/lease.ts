@@ -175,7 +175,7 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
 }
 
 /** A positive id that no lease has (sem-083). */
-function freeId({ env, lessor }: { readonly env: Env; readonly lessor: Member['lessor'] }): bigint {
+export function freeId({ env, lessor }: { readonly env: Env; readonly lessor: Member['lessor'] }): bigint {
   for (;;) {
     const id = Buffer.from(env.randomBytes(8)).readBigInt64BE() & 0x7fff_ffff_ffff_ffffn;
     if (id !== 0n && !lessor.exists(id)) return id;

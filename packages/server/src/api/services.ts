@@ -6,10 +6,16 @@
 import type { Handler, HandlerTable } from '@quorate/grpc-server';
 import type { Member } from '../member.ts';
 import { clusterHandlers } from './cluster.ts';
+import { Lines } from './concurrency/line.ts';
+import { createElectionService } from './election.ts';
 import { ResponseHeader } from './header.ts';
+import { createHealthService } from './health.ts';
 import { kvHandlers } from './kv.ts';
+import { LeaderLoss } from './leader-loss.ts';
 import { createLeaseService } from './lease.ts';
+import { lockHandlers } from './lock.ts';
 import { maintenanceHandlers } from './maintenance.ts';
+import { reflectionHandlers } from './reflection.ts';
 import { createWatchService } from './watch.ts';
 
 export interface Services {
@@ -22,6 +28,10 @@ export function createServices(member: Member): Services {
   const header = new ResponseHeader(member.clusterId, member.memberId, member);
   const watch = createWatchService(member, header);
   const lease = createLeaseService(member, header);
+  const lines = new Lines(member);
+  const leaderLoss = new LeaderLoss(member);
+  const election = createElectionService(lines, header, leaderLoss);
+  const health = createHealthService(member);
   return {
     handlers: new Map<string, Handler>([
       ...kvHandlers(member, header),
@@ -29,10 +39,18 @@ export function createServices(member: Member): Services {
       ...lease.handlers,
       ...clusterHandlers(member, header),
       ...maintenanceHandlers(member, header),
+      ...lockHandlers(lines, header),
+      ...election.handlers,
+      ...health.handlers,
+      ...reflectionHandlers(),
     ]),
     close() {
       watch.close();
       lease.close();
+      election.close();
+      lines.close();
+      leaderLoss.close();
+      health.close();
     },
   };
 }
