@@ -29,6 +29,15 @@ export const MVCC_FAILPOINTS = [
   'mvccBeforeRename',
   'mvccBeforeDirectorySync',
   'mvccAfterDirectorySync',
+  /** An image came whole: its files are durable beside those in use. */
+  'mvccAfterReceive',
+  /** Writer: another member's image takes this store's place. */
+  'mvccBeforeInstall',
+  'mvccBeforeInstallRename',
+  'mvccBeforeInstallSync',
+  'mvccAfterInstallSync',
+  /** The new state is durable; readers still have the old one. */
+  'mvccBeforeInstallSwap',
 ] as const;
 
 export type MvccFailpoint = (typeof MVCC_FAILPOINTS)[number];

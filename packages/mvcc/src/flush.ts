@@ -18,7 +18,8 @@ import type { MetaLayers } from './meta-layer.ts';
 import type { StoreLimits } from './options.ts';
 import type { ReadView } from './read/view.ts';
 import { type AppliedState, FORMAT, type HeadsState, type RemovalState, readRemoval } from './state.ts';
-import { StoreBusyError } from './types.ts';
+import type { ImagePin } from './transfer/image.ts';
+import { StoreBusyError, StoreClosedError, StoreReplacedError } from './types.ts';
 import { FrameWriter, type WriterJob, type WriterResult } from './writer/jobs.ts';
 import type { WriterPort } from './writer/port.ts';
 import { HEAD_HAS_PREVIOUS, HEAD_TOMBSTONE, MOVE_FAILED } from './writer/store-writer.ts';
@@ -41,6 +42,7 @@ export interface FlushOptions {
 }
 
 type Done = (error: Error | null) => void;
+type PinDone = (error: Error | null, pin: ImagePin | null) => void;
 
 interface SealedHeads {
   /** Records up to here are in the layer, and must be durable before it. */
@@ -72,8 +74,15 @@ export class Flusher {
   readonly #waitingFlush: { index: number; done: Done }[] = [];
   readonly #waitingRemoval: { revision: number; done: Done }[] = [];
   readonly #waitHeads: (() => void)[] = [];
+  readonly #waitingPins: { compactRevision: number; done: PinDone }[] = [];
+  /** Compact revision of each open image: what is above it may not be removed for its sake. */
+  readonly #pins = new Map<object, number>();
+  /** Images whose rows are being copied: the small tables on disk stand still for them. */
+  #logHolds = 0;
   #failed: Error | null = null;
   #closing = false;
+  /** Another state takes this one's place: nothing new begins. */
+  #retired = false;
 
   constructor(options: FlushOptions) {
     this.#o = options;
@@ -137,15 +146,16 @@ export class Flusher {
 
   /** Starts whatever is due. */
   advance(): void {
-    if (this.#failed !== null || this.#closing) return;
+    if (this.#failed !== null || this.#closing || this.#retired) return;
     this.#advanceHeads();
     this.#advanceLog();
     this.#advanceRemoval();
     if (this.#defragmenting.length > 0 && !this.#defragmentRunning) this.#startDefragment();
+    if (this.#waitingPins.length > 0) this.#answerPins();
   }
 
   #advanceLog(): void {
-    if (this.#sealedState !== null || !this.#dirty) return;
+    if (this.#sealedState !== null || !this.#dirty || this.#logHolds > 0) return;
     const { view, meta, limits } = this.#o;
     const due =
       this.#waitingFlush.length > 0 ||
@@ -270,8 +280,9 @@ export class Flusher {
     const wanted = this.#removalTarget();
     if (this.#removing || wanted === -1) return;
     const covered = this.#sealedHeads === null && this.#lagRecords === 0 ? wanted : this.#headWatermark;
-    const target = this.#removalUnderWay > 0 ? this.#removalUnderWay : Math.min(wanted, covered);
-    if (target <= this.#removalFinished) return;
+    const pinned = Math.min(Number.MAX_SAFE_INTEGER, ...this.#pins.values());
+    const target = this.#removalUnderWay > 0 ? this.#removalUnderWay : Math.min(wanted, covered, pinned);
+    if (target <= this.#removalFinished || target > pinned) return;
     this.#removing = true;
     this.#removalUnderWay = target;
     this.#submit({ kind: 'remove', target, maxRecords: this.#o.limits.removeSliceRecords }, (result) => {
@@ -306,6 +317,78 @@ export class Flusher {
       this.#waitingFlush.push({ index: this.#appliedIndex, done });
       this.advance();
     }
+  }
+
+  /**
+   * Pins the state as of now for an image, once it is durable. Removal of what is compacted goes first, so that there is little to leave out; but not
+   * when another image holds it up.
+   */
+  openPin(done: PinDone): void {
+    this.flush((error) => {
+      if (error !== null) done(error, null);
+      else {
+        this.#waitingPins.push({ compactRevision: this.#durable.compactRevision, done });
+        this.advance();
+      }
+    });
+  }
+
+  #answerPins(): void {
+    const ready = this.#waitingPins.filter(
+      ({ compactRevision }) => this.#pins.size > 0 || compactRevision <= this.#removalFinished,
+    );
+    for (const waiting of ready) this.#waitingPins.splice(this.#waitingPins.indexOf(waiting), 1);
+    for (const { done } of ready) this.flush((error) => this.#takePin(error, done));
+  }
+
+  #takePin(error: Error | null, done: PinDone): void {
+    const closed = this.#closing ? new StoreClosedError('the store is closed') : null;
+    const failed = error ?? this.#failed ?? closed ?? (this.#retired ? replaced() : null);
+    if (failed !== null) {
+      done(failed, null);
+      return;
+    }
+    // With a flush under way the small tables on disk may be newer at any moment.
+    if (this.#sealedState !== null) {
+      this.#waitingFlush.push({ index: this.#sealedState.index, done: (late) => this.#takePin(late, done) });
+      return;
+    }
+    const { index, term, revision, compactRevision } = this.#durable;
+    const name = {};
+    this.#pins.set(name, compactRevision);
+    this.#logHolds++;
+    let held = true;
+    const rowsCopied = (): void => {
+      if (!held) return;
+      held = false;
+      this.#logHolds--;
+      this.advance();
+    };
+    done(null, {
+      info: { appliedIndex: index, appliedTerm: term, revision, compactRevision },
+      removalFinished: this.#removalFinished,
+      rowsCopied,
+      release: () => {
+        rowsCopied();
+        if (this.#pins.delete(name)) this.advance();
+      },
+    });
+  }
+
+  /** Another state is about to take this one's place: begins nothing any more. */
+  stop(): void {
+    this.#retired = true;
+  }
+
+  /**
+   * The state of this flusher is gone; what was asked of it passes to `next`, or is answered: the new state is durable, and newer than all that was waited for.
+   */
+  handOver(next: Flusher): void {
+    for (const { done } of this.#waitingFlush.splice(0)) done(null);
+    for (const { revision, done } of this.#waitingRemoval.splice(0)) next.whenCompacted(revision, done);
+    for (const done of this.#defragmenting.splice(0)) next.defragment(done);
+    for (const { done } of this.#waitingPins.splice(0)) done(replaced(), null);
+    for (const again of this.#waitHeads.splice(0)) again();
   }
 
   defragment(done: Done): void {
@@ -354,6 +437,8 @@ export class Flusher {
   close(done: Done): void {
     this.flush((error) => {
       this.#closing = true;
+      for (const waiting of this.#waitingPins.splice(0))
+        waiting.done(new StoreClosedError('the store is closed'), null);
       if (error !== null) done(error);
       else this.#o.port.submit({ kind: 'close' }, (failure) => done(failure));
     });
@@ -365,6 +450,7 @@ export class Flusher {
     this.flush((error) => {
       const wait = (): void => {
         if (this.#failed !== null || error !== null) done(error ?? this.#failed);
+        else if (this.#retired) done(null);
         else if (this.#sealedHeads === null && this.#lagRecords === 0) {
           this.#flushAll = false;
           done(null);
@@ -377,7 +463,7 @@ export class Flusher {
 
   #submit(job: WriterJob, done: (result: WriterResult) => void): void {
     this.#o.port.submit(job, (error, result) => {
-      if (this.#failed !== null) return;
+      if (this.#failed !== null || this.#retired) return;
       if (error !== null) this.fail(error);
       else {
         done(result!);
@@ -394,6 +480,11 @@ export class Flusher {
     for (const { done } of this.#waitingFlush.splice(0)) done(error);
     for (const { done } of this.#waitingRemoval.splice(0)) done(error);
     for (const done of this.#defragmenting.splice(0)) done(error);
+    for (const { done } of this.#waitingPins.splice(0)) done(error, null);
     for (const again of this.#waitHeads.splice(0)) again();
   }
+}
+
+function replaced(): StoreReplacedError {
+  return new StoreReplacedError('the state was replaced by that of another member');
 }

@@ -1,15 +1,20 @@
 export {
+  type AdoptPlace,
   type Backend,
   type BackendCopy,
   BackendError,
   type BackendReader,
   type BackendTransaction,
   type BackendWriter,
+  type FreshDatabase,
 } from './backend/backend.ts';
 export { type MemoryBackend, memoryBackend } from './backend/memory.ts';
 export { MVCC_FAILPOINTS, type MvccFailpoint } from './failpoints.ts';
 export { DEFAULT_LIMITS, mapSizeFor, type StoreLimits, type StoreOptions } from './options.ts';
 export { MvccStore, openStore } from './store.ts';
+export { RefusedRecordError } from './transfer/build-core.ts';
+export { DamagedImageError } from './transfer/chunks.ts';
+export { type BuildOptions, buildStore } from './transfer/store-builder.ts';
 export type {
   ImageInfo,
   ImageRecord,

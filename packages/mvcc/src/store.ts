@@ -7,7 +7,7 @@
 
 import { assert } from './assert.ts';
 import type { Backend, BackendReader } from './backend/backend.ts';
-import { lmdbBackend } from './backend/lmdb.ts';
+import { lmdbBackend, lmdbBackendAgain } from './backend/lmdb.ts';
 import { BlockIndex } from './blocks.ts';
 import { Flusher } from './flush.ts';
 import { MetaLayers } from './meta-layer.ts';
@@ -24,46 +24,83 @@ import { ReadView } from './read/view.ts';
 import { checkFormat, walkTail } from './restart.ts';
 import { readApplied, readHeads, readRemoval, readSequence } from './state.ts';
 import { recordFromHead } from './stored-record.ts';
-import type { EventBatch, KeyRecord, RangeOptions, RangeResult, Store, WriteTransaction } from './types.ts';
+import { ImageOpening, type OpenImage } from './transfer/image.ts';
+import { ChunkedImage } from './transfer/image-source.ts';
+import { inlineReceiver, StoreSink, threadedReceiver } from './transfer/sink.ts';
+import type { ImageSink, ImageSource, StoreImage } from './transfer/types.ts';
+import {
+  type EventBatch,
+  type KeyRecord,
+  type RangeOptions,
+  type RangeResult,
+  type Store,
+  StoreBusyError,
+  StoreClosedError,
+  StoreReplacedError,
+  type WriteTransaction,
+} from './types.ts';
 import { StoreTransaction, type TransactionEnd } from './write-transaction.ts';
 import { inlineWriter, threadedWriter, type WriterPort } from './writer/port.ts';
 
 /** @throws BackendError when the files cannot be opened or are damaged */
 export function openStore(options: StoreOptions): MvccStore {
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const mapSizeBytes = options.mapSizeBytes ?? mapSizeFor(0);
-  const { storage } = options;
-  const openBackend = (): Backend =>
-    'backend' in storage ? storage.backend : lmdbBackend({ directory: storage.directory, mapSizeBytes });
-  return new MvccStore(options, limits, mapSizeBytes, openBackend);
+  return new MvccStore(options);
+}
+
+/** Everything that belongs to one state of the store: all of it is made anew when another member's state takes its place. */
+interface Core {
+  readonly view: ReadView;
+  readonly meta: MetaLayers;
+  readonly pages: PageCounts;
+  readonly flusher: Flusher;
 }
 
 export class MvccStore implements Store {
   readonly #options: StoreOptions;
   /** The bounds in force. */
   readonly limits: StoreLimits;
-  readonly #view: ReadView;
-  readonly #meta: MetaLayers;
-  readonly #pages = new PageCounts();
-  readonly #flusher: Flusher;
+  readonly #mapSizeBytes: number;
   readonly #port: WriterPort;
+  #core: Core;
   readonly #fatalListeners: ((error: Error) => void)[] = [];
   #fatalError: Error | null = null;
   #transactionOpen = false;
   #closed = false;
+  #sink: StoreSink | null = null;
+  #sinks = 0;
+  #installing = false;
+  #afterInstall: (() => void)[] = [];
 
-  constructor(options: StoreOptions, limits: StoreLimits, mapSizeBytes: number, openBackend: () => Backend) {
+  constructor(options: StoreOptions) {
     this.#options = options;
-    this.limits = limits;
-    const backend = openBackend();
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#mapSizeBytes = options.mapSizeBytes ?? mapSizeFor(0);
+    const { storage } = options;
+    const backend =
+      'backend' in storage
+        ? storage.backend
+        : lmdbBackend({ directory: storage.directory, mapSizeBytes: this.#mapSizeBytes });
     const reader = backend.openReader();
+    checkFormat(readApplied(reader), readHeads(reader));
+    this.#port = this.#startWriter(backend);
+    this.#core = this.#load(reader);
+    this.#core.flusher.advance();
+  }
+
+  /** The files that are in force now, once more. */
+  #backendAgain(): Backend {
+    const { storage } = this.#options;
+    if ('backend' in storage) return storage.backend;
+    return lmdbBackendAgain({ directory: storage.directory, mapSizeBytes: this.#mapSizeBytes });
+  }
+
+  #load(reader: BackendReader): Core {
     const applied = readApplied(reader);
     const heads = readHeads(reader);
-    checkFormat(applied, heads);
-    this.#meta = new MetaLayers(reader);
+    const meta = new MetaLayers(reader);
     const records = new Records(reader, applied.revision);
     records.compactRevision = applied.compactRevision;
-    this.#view = new ReadView({
+    const view = new ReadView({
       reader,
       heads: new Heads(reader),
       records,
@@ -72,31 +109,42 @@ export class MvccStore implements Store {
       revision: applied.revision,
       compactRevision: applied.compactRevision,
     });
-    const walked = walkTail(this.#view, reader, heads);
-    this.#port = this.#startWriter(backend, mapSizeBytes);
-    this.#flusher = new Flusher({
-      view: this.#view,
-      meta: this.#meta,
+    const walked = walkTail(view, reader, heads);
+    const flusher = new Flusher({
+      view,
+      meta,
       port: this.#port,
-      limits,
-      monotonicMs: options.monotonicMs,
-      failpoint: options.failpoint ?? (() => {}),
+      limits: this.limits,
+      monotonicMs: this.#options.monotonicMs,
+      failpoint: this.#options.failpoint ?? (() => {}),
       fatal: (error) => this.#fatal(error),
-      reopen: (): BackendReader => openBackend().openReader(),
+      reopen: (): BackendReader => this.#backendAgain().openReader(),
       applied,
       heads,
       removal: readRemoval(reader),
       firstSequence: readSequence(reader),
     });
-    this.#flusher.noteLag(walked);
-    this.#flusher.advance();
+    flusher.noteLag(walked);
+    return { view, meta, pages: new PageCounts(), flusher };
   }
 
-  #startWriter(backend: Backend, mapSizeBytes: number): WriterPort {
+  get #view(): ReadView {
+    return this.#core.view;
+  }
+
+  get #meta(): MetaLayers {
+    return this.#core.meta;
+  }
+
+  get #flusher(): Flusher {
+    return this.#core.flusher;
+  }
+
+  #startWriter(backend: Backend): WriterPort {
     const { storage, inThread, failpoint, afterPoll } = this.#options;
     const { blockKeys } = this.limits;
     if ('directory' in storage && inThread !== true) {
-      const data = { directory: storage.directory, mapSizeBytes, blockKeys };
+      const data = { directory: storage.directory, mapSizeBytes: this.#mapSizeBytes, blockKeys };
       return threadedWriter(data, failpoint, (error) => this.#flusher.fail(error));
     }
     return inlineWriter({ backend, blockKeys, failpoint: failpoint ?? (() => {}) }, afterPoll);
@@ -135,6 +183,8 @@ export class MvccStore implements Store {
   begin(index: number, term: number): WriteTransaction {
     assert(!this.#transactionOpen, 'one write transaction at a time');
     assert(index > this.appliedIndex, 'entries are applied in order and once', index, this.appliedIndex);
+    if (this.#installing)
+      throw new StoreBusyError("another member's state is about to take the place of this one");
     this.#flusher.admit();
     this.#transactionOpen = true;
     const before = this.#view.revision;
@@ -154,20 +204,27 @@ export class MvccStore implements Store {
   }
 
   range(options: RangeOptions, done: (error: Error | null, result: RangeResult | null) => void): void {
-    this.#sliced(() => new RangeRead(this.#view, options, this.#pages), done);
+    this.#sliced(() => new RangeRead(this.#view, options, this.#core.pages), done);
   }
 
   rangeSync(options: RangeOptions): RangeResult {
-    return new RangeRead(this.#view, options, this.#pages).step(() => 0, 1)!;
+    return new RangeRead(this.#view, options, this.#core.pages).step(() => 0, 1)!;
   }
 
   #sliced<T>(begin: () => SlicedWork<T>, done: (error: Error | null, result: T | null) => void): void {
     const { monotonicMs, afterPoll } = this.#options;
-    runSliced(
-      begin,
-      { monotonicMs, afterPoll, sliceMs: this.limits.sliceMs, closed: () => this.#closed },
-      done,
-    );
+    const check = this.#inForce();
+    runSliced(begin, { monotonicMs, afterPoll, sliceMs: this.limits.sliceMs, check }, done);
+  }
+
+  /** A check that throws once the store is closed or the state of now is no longer that of the store. */
+  #inForce(): () => void {
+    const core = this.#core;
+    return () => {
+      if (this.#closed) throw new StoreClosedError('the store is closed');
+      if (this.#core !== core)
+        throw new StoreReplacedError('the state was replaced by that of another member');
+    };
   }
 
   get(key: Uint8Array): KeyRecord | null {
@@ -246,7 +303,107 @@ export class MvccStore implements Store {
     this.#flusher.flushHeads(done);
   }
 
+  openImage(done: (error: Error | null, image: StoreImage | null) => void): void {
+    this.#openImage(done);
+  }
+
+  openImageSource(done: (error: Error | null, source: ImageSource | null) => void): void {
+    this.#openImage((error, image) => {
+      done(error, image === null ? null : new ChunkedImage(image, this.#options.afterPoll));
+    });
+  }
+
+  #openImage(done: (error: Error | null, image: OpenImage | null) => void): void {
+    const { afterPoll, monotonicMs } = this.#options;
+    const { view, flusher } = this.#core;
+    const { sliceMs } = this.limits;
+    const check = this.#inForce();
+    flusher.openPin((error, pin) => {
+      if (error !== null || pin === null) {
+        afterPoll(() => done(error, null));
+        return;
+      }
+      // In this turn: in a later one the tables on disk could have moved on.
+      const opening = new ImageOpening({ view, pin, monotonicMs, sliceMs, check });
+      const begin = (): ImageOpening => opening;
+      runSliced(begin, { monotonicMs, afterPoll, sliceMs, check }, (failure, image) => {
+        if (failure !== null) pin.release();
+        afterPoll(() => done(failure, image));
+      });
+    });
+  }
+
+  receiveImage(): ImageSink {
+    this.#sink?.abort();
+    const { storage, inThread, afterPoll, failpoint } = this.#options;
+    const { blockKeys } = this.limits;
+    const mapSizeBytes = this.#mapSizeBytes;
+    const name = `receive${++this.#sinks}`;
+    const port =
+      'directory' in storage && inThread !== true
+        ? threadedReceiver({ directory: storage.directory, mapSizeBytes, blockKeys, name })
+        : inlineReceiver(this.#backendAgain(), name, blockKeys, afterPoll);
+    this.#sink = new StoreSink(name, port, () => failpoint?.('mvccAfterReceive'));
+    return this.#sink;
+  }
+
+  install(sink: ImageSink, done: (error: Error | null) => void): void {
+    const refusal = this.#refusalOf(sink);
+    if (refusal !== null) {
+      this.#options.afterPoll(() => done(new Error(refusal)));
+      return;
+    }
+    const own = this.#sink!;
+    this.#installing = true;
+    const old = this.#core;
+    old.flusher.stop();
+    this.#port.submit({ kind: 'install', name: own.name }, (error) => {
+      if (this.#fatalError !== null) {
+        done(this.#fatalError);
+        return;
+      }
+      if (error !== null) {
+        // How far it came is not known: the next start finds the old state or the new one.
+        old.flusher.fail(error);
+        done(error);
+        return;
+      }
+      own.installed();
+      this.#swap(old);
+      done(null);
+    });
+  }
+
+  /** @returns why the image cannot be installed */
+  #refusalOf(sink: ImageSink): string | null {
+    assert(!this.#transactionOpen, 'no state is installed while a transaction is open');
+    const received = sink === this.#sink ? this.#sink.received : null;
+    if (received === null) return 'the image did not come whole, or another one was asked for since';
+    if (this.#closed) return 'the store is closed';
+    if (this.#installing) return 'another image is being installed';
+    if (received.appliedIndex <= this.appliedIndex) return 'the image is not newer than the store';
+    const goesBack = received.revision < this.revision || received.compactRevision < this.compactRevision;
+    return goesBack ? 'the image has a later entry but an earlier revision' : null;
+  }
+
+  /** The writer has moved to the new files and holds still: readers follow. */
+  #swap(old: Core): void {
+    this.#options.failpoint?.('mvccBeforeInstallSwap');
+    this.#core = this.#load(this.#backendAgain().openReader());
+    old.view.reader.close();
+    this.#port.submit({ kind: 'resume' }, () => {});
+    this.#installing = false;
+    this.#sink = null;
+    old.flusher.handOver(this.#core.flusher);
+    this.#core.flusher.advance();
+    for (const callback of this.#afterInstall.splice(0)) callback();
+  }
+
   async close(): Promise<void> {
+    this.#sink?.abort();
+    if (this.#installing && this.#fatalError === null) {
+      await new Promise<void>((resolve) => this.#afterInstall.push(resolve));
+    }
     const error = await new Promise<Error | null>((resolve) => this.#flusher.close(resolve));
     this.#closed = true;
     this.#view.reader.close();

@@ -20,6 +20,7 @@ export const HEAD = new KeyTable('head');
 export const GRAVES = new KeyTable('graves');
 export const LOG = 'log';
 export const BLOCKS = 'blocks';
+export const META = 'meta';
 export const STATE = 'state';
 
 export function leaseKeysTable(lease: bigint): KeyTable {

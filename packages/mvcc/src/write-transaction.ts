@@ -7,9 +7,9 @@
 import { assert } from './assert.ts';
 import { compareBytes, copyBytes, EMPTY } from './bytes.ts';
 import type { HeadEntry } from './head-entry.ts';
-import { jumpDepth } from './jump.ts';
 import { isLongKey } from './key-codec.ts';
-import { emptyRecordHeader, type RecordFields, readRecordHeader } from './log-record.ts';
+import { linkRecord } from './link.ts';
+import type { RecordFields } from './log-record.ts';
 import { boundsOf, RangeRead } from './read/range-read.ts';
 import type { ReadView } from './read/view.ts';
 import { recordFromHead, StoredEvent } from './stored-record.ts';
@@ -40,7 +40,6 @@ interface Undo {
   readonly dirty: boolean;
 }
 
-const header = emptyRecordHeader();
 const SCAN_KEYS = 256;
 
 export class StoreTransaction implements WriteTransaction {
@@ -139,33 +138,18 @@ export class StoreTransaction implements WriteTransaction {
       ...what,
       main: this.revision,
       sub: this.#changeCount++,
-      past: chained !== null && (chained.tombstone || chained.past),
+      past: false,
       depth: 0,
       previousMain: 0,
       previousSub: 0,
       jumpMain: 0,
       jumpSub: 0,
     };
-    if (chained !== null) this.#link(fields, chained);
+    if (chained !== null) linkRecord(fields, chained, records);
     records.active.append(fields);
     if (isLongKey(what.key)) this.#view.longKeys = true;
     layer.set(entry, fields);
     this.#view.revision = this.revision;
-  }
-
-  /** Sets the pointers of a new record whose predecessor is `previous` (see `jump.ts`). */
-  #link(fields: RecordFields, previous: HeadEntry): void {
-    fields.depth = previous.depth + 1;
-    fields.previousMain = fields.jumpMain = previous.main;
-    fields.previousSub = fields.jumpSub = previous.sub;
-    if (jumpDepth(fields.depth) === previous.depth || previous.jumpMain === 0) return;
-    const frame = this.#view.records.find(previous.jumpMain, previous.jumpSub);
-    // Compaction may have taken what the jump would lead over.
-    if (frame === null) return;
-    readRecordHeader(frame.bytes, frame.start, header);
-    if (header.jumpMain === 0) return;
-    fields.jumpMain = header.jumpMain;
-    fields.jumpSub = header.jumpSub;
   }
 
   range(options: RangeOptions): RangeResult {

@@ -1,7 +1,7 @@
 /** The writer thread's entry: LMDB's only writer, fed by `writer/port.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BackendError } from './backend/backend.ts';
-import { lmdbBackend } from './backend/lmdb.ts';
+import { lmdbBackendAgain } from './backend/lmdb.ts';
 import type { MvccFailpoint } from './failpoints.ts';
 import { ANSWER_NONE, ANSWER_THROW, type FromWorker, type ToWorker, type WriterData } from './writer/port.ts';
 import { StoreWriter } from './writer/store-writer.ts';
@@ -20,7 +20,7 @@ function visit(name: MvccFailpoint): void {
 }
 
 const writer = new StoreWriter({
-  backend: lmdbBackend({ directory, mapSizeBytes }),
+  backend: lmdbBackendAgain({ directory, mapSizeBytes }),
   blockKeys,
   failpoint: visit,
 });

@@ -23,6 +23,8 @@ function withoutRefresh(backend: Backend): Backend {
     },
     openWriter: () => backend.openWriter(),
     copyCompact: (done) => backend.copyCompact(done),
+    createFresh: (name) => backend.createFresh(name),
+    adoptFresh: (name, visit) => backend.adoptFresh(name, visit),
   };
 }
 
@@ -56,6 +58,8 @@ function stateFirst(backend: Backend): Backend {
       };
     },
     copyCompact: (done) => backend.copyCompact(done),
+    createFresh: (name) => backend.createFresh(name),
+    adoptFresh: (name, visit) => backend.adoptFresh(name, visit),
   };
 }
 

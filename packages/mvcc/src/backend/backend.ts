@@ -66,6 +66,27 @@ export interface Backend {
    * meanwhile.
    */
   copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void;
+  /**
+   * Makes an empty database beside this one, which nobody uses yet: for building a store in bulk. One that is not adopted is
+   * removed at the next start.
+   * @param name unlike that of any other; letters and digits
+   */
+  createFresh(name: string): FreshDatabase;
+  /** A sealed fresh database takes this one's place, as `BackendCopy.adopt` does. The writer of this one stays open on what was. */
+  adoptFresh(name: string, visit: (place: AdoptPlace) => void): Backend;
+}
+
+/** Places on the way of a new generation into use. */
+export type AdoptPlace = 'beforeRename' | 'beforeDirectorySync' | 'afterDirectorySync';
+
+/** A database under construction: its transactions are visible to its own reader, and not durable before `seal`. */
+export interface FreshDatabase {
+  readonly reader: BackendReader;
+  readonly writer: BackendWriter;
+  /** Closes both sides, then makes everything durable. @param done in a later turn */
+  seal(done: (error: Error | null) => void): void;
+  /** Closes and removes it; also after `seal`, as long as it is not adopted. */
+  discard(): void;
 }
 
 export interface BackendCopy {
@@ -74,9 +95,8 @@ export interface BackendCopy {
   /**
    * Makes the copy the database that is opened from now on, durably: whatever happens, the next start finds either the
    * old one or the new one, whole. Its writer must be closed.
-   * @param visit told the places `beforeRename`, `beforeDirectorySync`, `afterDirectorySync`
    */
-  adopt(visit: (place: 'beforeRename' | 'beforeDirectorySync' | 'afterDirectorySync') => void): Backend;
+  adopt(visit: (place: AdoptPlace) => void): Backend;
   /** Removes the copy. */
   discard(): void;
 }

@@ -2,8 +2,8 @@
  * LMDB as the ordered byte store.
  *
  * Files in the store's folder: `store-000001.mdb` and its lock file. Each defragmentation makes the next number: the copy is
- * written as `store-000002.tmp`, synced, renamed, the folder synced; only then is the old one removed. At start the highest number
- * wins and everything else is removed.
+ * written as `store-000002.tmp`, synced, renamed, the folder synced; only then is the old one removed. A store that is built anew beside it is
+ * `fresh-NAME.tmp` until it takes the next number in the same way. At start the highest number wins and everything else is removed.
  *
  * Settings that are promises: no `useWritemap` (a full disk would raise SIGBUS), no overlapping sync (a returned commit is durable), the map
  * reserved up front. LMDB truncated behind its back raises SIGBUS on a read, so sizes are checked before it is opened.
@@ -23,6 +23,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { TABLE_NAMES } from '../tables.ts';
 import {
+  type AdoptPlace,
   type Backend,
   type BackendCopy,
   BackendError,
@@ -30,6 +31,7 @@ import {
   type BackendStats,
   type BackendTransaction,
   type BackendWriter,
+  type FreshDatabase,
   type TableName,
 } from './backend.ts';
 import { checkLmdbFile } from './lmdb-file.ts';
@@ -39,9 +41,30 @@ export interface LmdbOptions {
   readonly mapSizeBytes: number;
 }
 
+/** Opens the folder at start: nobody else may use it, for what a crash left behind is removed. */
 export function lmdbBackend(options: LmdbOptions): Backend {
   makeDirectory(options.directory);
-  return new LmdbBackend(options, tidy(options.directory));
+  const names = storeFiles(options.directory);
+  const newest = newestOf(names);
+  for (const name of names) {
+    if (!name.startsWith(`${fileName(newest)}.mdb`)) rmSync(join(options.directory, name));
+  }
+  return new LmdbBackend(options, newest);
+}
+
+/** The same folder again, for another thread or after a move: removes nothing. */
+export function lmdbBackendAgain(options: LmdbOptions): Backend {
+  return new LmdbBackend(options, newestOf(storeFiles(options.directory)));
+}
+
+/** Whether the folder holds a store. */
+export function holdsStore(directory: string): boolean {
+  return existsSync(directory) && storeFiles(directory).some((name) => name.endsWith('.mdb'));
+}
+
+/** Removes a fresh database whose maker ended without doing so. */
+export function removeFresh(directory: string, name: string): void {
+  removeFiles(freshPath(directory, name));
 }
 
 /** Makes the folder and its parents, so that their names survive a power loss too. */
@@ -56,12 +79,16 @@ function makeDirectory(directory: string): void {
 
 const fileName = (generation: number): string => `store-${String(generation).padStart(6, '0')}`;
 
-/** Removes what a crash left behind. @returns the generation to open */
-function tidy(directory: string): number {
+const freshPath = (directory: string, name: string): string => join(directory, `fresh-${name}.tmp`);
+
+function storeFiles(directory: string): string[] {
+  return readdirSync(directory).filter((name) => /^(store-\d{6}\.|fresh-\w+\.tmp)/.test(name));
+}
+
+/** The generation to open. */
+function newestOf(names: readonly string[]): number {
   let newest = 1;
-  const names = readdirSync(directory).filter((name) => /^store-\d{6}\./.test(name));
   for (const name of names) if (name.endsWith('.mdb')) newest = Math.max(newest, Number(name.slice(6, 12)));
-  for (const name of names) if (!name.startsWith(`${fileName(newest)}.mdb`)) rmSync(join(directory, name));
   return newest;
 }
 
@@ -91,7 +118,7 @@ interface Opened {
   readonly tables: Tables;
 }
 
-function openFile(path: string, mapSizeBytes: number): Opened {
+function openFile(path: string, mapSizeBytes: number, noSync = false): Opened {
   try {
     const exists = existsSync(path);
     if (exists) checkLmdbFile(path);
@@ -101,6 +128,7 @@ function openFile(path: string, mapSizeBytes: number): Opened {
       mapSize: mapSizeBytes,
       maxDbs: TABLE_NAMES.length + 1,
       overlappingSync: false,
+      noSync,
       keyEncoding: 'binary',
       encoding: 'binary',
     } as Parameters<typeof open>[0]) as RootDatabase<Uint8Array, Uint8Array>;
@@ -158,6 +186,56 @@ class LmdbBackend implements Backend {
       },
     );
   }
+
+  createFresh(name: string): FreshDatabase {
+    return new LmdbFresh(freshPath(this.#options.directory, name), this.#options);
+  }
+
+  adoptFresh(name: string, visit: (place: AdoptPlace) => void): Backend {
+    const path = freshPath(this.#options.directory, name);
+    return adoptFile(this.#options, path, this.#path, this.#generation + 1, visit);
+  }
+}
+
+class LmdbFresh implements FreshDatabase {
+  readonly reader: BackendReader;
+  readonly writer: BackendWriter;
+  readonly #opened: Opened;
+  readonly #path: string;
+  #closed: Promise<void> | null = null;
+
+  constructor(path: string, options: LmdbOptions) {
+    removeFiles(path);
+    // Nothing of it counts before `seal`, so no transaction needs a sync of its own.
+    this.#opened = openFile(path, options.mapSizeBytes, true);
+    this.#path = path;
+    this.reader = new LmdbReader(this.#opened);
+    this.writer = new LmdbWriter(this.#opened, options.directory);
+  }
+
+  /** LMDB shares what two openings of one file have, settings too: the file must be closed before anybody else opens it. */
+  #close(): Promise<void> {
+    this.#closed ??= this.#opened.root.close();
+    return this.#closed;
+  }
+
+  seal(done: (error: Error | null) => void): void {
+    this.#close()
+      .then(() => {
+        syncPath(this.#path);
+        syncPath(dirname(this.#path));
+        rmSync(`${this.#path}-lock`, { force: true });
+      })
+      .then(
+        () => done(null),
+        (error: unknown) => done(backendError(error)),
+      );
+  }
+
+  discard(): void {
+    void this.#close();
+    removeFiles(this.#path);
+  }
 }
 
 class LmdbCopy implements BackendCopy {
@@ -177,26 +255,37 @@ class LmdbCopy implements BackendCopy {
     return new LmdbWriter(openFile(this.#path, this.#options.mapSizeBytes), this.#options.directory);
   }
 
-  adopt(visit: (place: 'beforeRename' | 'beforeDirectorySync' | 'afterDirectorySync') => void): Backend {
-    try {
-      syncPath(this.#path);
-      visit('beforeRename');
-      renameSync(this.#path, join(this.#options.directory, `${fileName(this.#generation)}.mdb`));
-      visit('beforeDirectorySync');
-      syncPath(this.#options.directory);
-      visit('afterDirectorySync');
-      removeFiles(this.#path);
-      // Readers that have the old file open keep it until they close it.
-      removeFiles(this.#oldPath);
-    } catch (error) {
-      throw backendError(error);
-    }
-    return new LmdbBackend(this.#options, this.#generation);
+  adopt(visit: (place: AdoptPlace) => void): Backend {
+    return adoptFile(this.#options, this.#path, this.#oldPath, this.#generation, visit);
   }
 
   discard(): void {
     removeFiles(this.#path);
   }
+}
+
+/** Makes the file at `path` generation `generation`, the newest: from then on it is the one that is opened. */
+function adoptFile(
+  options: LmdbOptions,
+  path: string,
+  oldPath: string,
+  generation: number,
+  visit: (place: AdoptPlace) => void,
+): Backend {
+  try {
+    syncPath(path);
+    visit('beforeRename');
+    renameSync(path, join(options.directory, `${fileName(generation)}.mdb`));
+    visit('beforeDirectorySync');
+    syncPath(options.directory);
+    visit('afterDirectorySync');
+    removeFiles(path);
+    // Readers that have the old file open keep it until they close it.
+    removeFiles(oldPath);
+  } catch (error) {
+    throw backendError(error);
+  }
+  return new LmdbBackend(options, generation);
 }
 
 function removeFiles(path: string): void {

@@ -7,6 +7,7 @@
  */
 import { compareBytes, copyBytes } from '../bytes.ts';
 import {
+  type AdoptPlace,
   type Backend,
   type BackendCopy,
   BackendError,
@@ -14,6 +15,7 @@ import {
   type BackendStats,
   type BackendTransaction,
   type BackendWriter,
+  type FreshDatabase,
   type TableName,
 } from './backend.ts';
 
@@ -36,12 +38,18 @@ export interface MemoryBackend extends Backend {
 }
 
 export function memoryBackend(): MemoryBackend {
-  return new MemoryDatabase({ current: new Map() });
+  return new MemoryDatabase({ contents: { current: new Map() }, fresh: new Map() });
 }
 
-/** The part that survives: shared by every generation after a defragmentation. */
-interface Disk {
+/** One generation's contents. */
+interface Contents {
   current: Tables;
+}
+
+/** The part that survives: shared by every object made for it. Readers and writers stay with the generation they were opened on. */
+interface Disk {
+  contents: Contents;
+  readonly fresh: Map<string, Contents>;
 }
 
 class MemoryDatabase implements MemoryBackend {
@@ -56,11 +64,12 @@ class MemoryDatabase implements MemoryBackend {
   }
 
   reopen(): MemoryBackend {
+    this.#disk.fresh.clear();
     return new MemoryDatabase(this.#disk);
   }
 
   openReader(): BackendReader {
-    const reader = new MemoryReader(this.#disk, () => this.#readers.delete(reader));
+    const reader = new MemoryReader(this.#disk.contents, () => this.#readers.delete(reader));
     this.#readers.add(reader);
     return reader;
   }
@@ -72,47 +81,72 @@ class MemoryDatabase implements MemoryBackend {
   openWriter(): BackendWriter {
     if (this.#writerOpen) throw new BackendError('BUSY', 'the backend has a writer already');
     this.#writerOpen = true;
+    return this.#writerOf(this.#disk.contents, () => {
+      this.#writerOpen = false;
+    });
+  }
+
+  #writerOf(contents: Contents, closed: () => void): BackendWriter {
     return {
       write: (work) => {
-        const transaction = new MemoryTransaction(this.#disk.current);
+        const transaction = new MemoryTransaction(contents.current);
         work(transaction);
         this.beforeCommit?.(++this.#transactionCount);
-        this.#disk.current = transaction.end();
+        contents.current = transaction.end();
       },
-      close: () => {
-        this.#writerOpen = false;
-      },
+      close: closed,
     };
   }
 
   copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void {
-    const copied: Disk = { current: this.#disk.current };
-    const copy = new MemoryDatabase(copied);
+    const copied: Contents = { current: this.#disk.contents.current };
+    const copy = new MemoryDatabase({ contents: copied, fresh: new Map() });
     done(null, {
       openWriter: () => copy.openWriter(),
-      adopt: (visit) => {
-        visit('beforeRename');
-        this.#disk.current = copied.current;
-        visit('beforeDirectorySync');
-        visit('afterDirectorySync');
-        const next = new MemoryDatabase(this.#disk);
-        next.beforeCommit = this.beforeCommit;
-        return next;
-      },
+      adopt: (visit) => this.#adopt(copied, visit),
       discard: () => {},
     });
+  }
+
+  createFresh(name: string): FreshDatabase {
+    const contents: Contents = { current: new Map() };
+    this.#disk.fresh.set(name, contents);
+    return {
+      reader: new MemoryReader(contents, () => {}),
+      writer: this.#writerOf(contents, () => {}),
+      seal: (done) => done(null),
+      discard: () => this.#disk.fresh.delete(name),
+    };
+  }
+
+  adoptFresh(name: string, visit: (place: AdoptPlace) => void): Backend {
+    const contents = this.#disk.fresh.get(name);
+    if (contents === undefined) throw new BackendError('ENOENT', `no fresh database ${name}`);
+    const next = this.#adopt(contents, visit);
+    this.#disk.fresh.delete(name);
+    return next;
+  }
+
+  #adopt(contents: Contents, visit: (place: AdoptPlace) => void): MemoryDatabase {
+    visit('beforeRename');
+    this.#disk.contents = contents;
+    visit('beforeDirectorySync');
+    visit('afterDirectorySync');
+    const next = new MemoryDatabase(this.#disk);
+    next.beforeCommit = this.beforeCommit;
+    return next;
   }
 }
 
 class MemoryReader implements BackendReader {
-  readonly #disk: Disk;
+  readonly #contents: Contents;
   readonly #closed: () => void;
   #snapshot: Tables;
 
-  constructor(disk: Disk, closed: () => void) {
-    this.#disk = disk;
+  constructor(contents: Contents, closed: () => void) {
+    this.#contents = contents;
     this.#closed = closed;
-    this.#snapshot = disk.current;
+    this.#snapshot = contents.current;
   }
 
   get(table: TableName, key: Uint8Array): Uint8Array | undefined {
@@ -127,7 +161,7 @@ class MemoryReader implements BackendReader {
   }
 
   refresh(): void {
-    this.#snapshot = this.#disk.current;
+    this.#snapshot = this.#contents.current;
   }
 
   stats(): BackendStats {

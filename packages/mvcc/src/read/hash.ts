@@ -15,6 +15,7 @@ import { crc32c } from '@node-rs/crc32';
 import { emptyKeyValueParts, readKeyValue } from '../key-value.ts';
 import { emptyRecordHeader, readRecordHeader } from '../log-record.ts';
 import { CompactedError } from '../types.ts';
+import { RevisionSet } from './revision-set.ts';
 import type { ReadView } from './view.ts';
 
 const SEED = crc32c(Buffer.from('key'));
@@ -188,22 +189,4 @@ export class HashRead {
     this.#crc = crc32c(this.#buffer.subarray(0, this.#used), this.#crc);
     this.#used = 0;
   }
-}
-
-/** Revisions with a flag, in many small maps: one large map would stall when it grows. */
-class RevisionSet {
-  readonly #maps: Map<number | string, boolean>[] = [];
-
-  add(main: number, sub: number, later: boolean): void {
-    this.#maps[main & 63] ??= new Map();
-    this.#maps[main & 63]!.set(revisionName(main, sub), later);
-  }
-
-  get(main: number, sub: number): boolean | undefined {
-    return this.#maps[main & 63]?.get(revisionName(main, sub));
-  }
-}
-
-function revisionName(main: number, sub: number): number | string {
-  return main < 2 ** 40 && sub < 2 ** 12 ? main * 2 ** 12 + sub : `${main}.${sub}`;
 }

@@ -4,7 +4,6 @@
  * No slice is much longer than `sliceMs`, and between two of them the loop handles what waits. No read transaction of the backend lives from one slice to the
  * next: each slice reads the newest snapshot, at the revision the work was pinned to.
  */
-import { StoreClosedError } from '../types.ts';
 
 export interface SlicedWork<T> {
   /** Goes on until the clock passes `deadlineMs`. @returns null when there is more to do */
@@ -15,8 +14,8 @@ export interface SliceOptions {
   readonly monotonicMs: () => number;
   readonly afterPoll: (callback: () => void) => void;
   readonly sliceMs: number;
-  /** Whether the store was closed meanwhile. */
-  readonly closed: () => boolean;
+  /** Before each slice: throws when the work cannot go on, since the store was closed or its state replaced. */
+  readonly check: () => void;
 }
 
 /** @param done called exactly once; in this turn when one slice is enough */
@@ -25,12 +24,12 @@ export function runSliced<T>(
   options: SliceOptions,
   done: (error: Error | null, result: T | null) => void,
 ): void {
-  const { monotonicMs, afterPoll, sliceMs, closed } = options;
+  const { monotonicMs, afterPoll, sliceMs, check } = options;
   let work: SlicedWork<T> | null = null;
   const slice = (): void => {
     let result: T | null;
     try {
-      if (closed()) throw new StoreClosedError('the store is closed');
+      check();
       work ??= begin();
       result = work.step(monotonicMs, monotonicMs() + sliceMs);
     } catch (error) {

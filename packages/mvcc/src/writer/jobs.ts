@@ -24,6 +24,8 @@ export type WriterJob =
   | { kind: 'remove'; target: number; maxRecords: number }
   /** Rewrites the file without free pages. */
   | { kind: 'defragment' }
+  /** The fresh database `name`, sealed, becomes the store. */
+  | { kind: 'install'; name: string }
   /** The main thread reads the new file now: the writer, which held still since it moved, may go on. */
   | { kind: 'resume' }
   | { kind: 'close' };

@@ -13,6 +13,8 @@ test('the count index is that of the old file after a copy that could not be bro
   const backend: Backend = {
     openReader: () => inner.openReader(),
     openWriter: () => inner.openWriter(),
+    createFresh: (name) => inner.createFresh(name),
+    adoptFresh: (name, visit) => inner.adoptFresh(name, visit),
     copyCompact: (done) =>
       inner.copyCompact((error, copy) => {
         endCopy = () => done(error, copy);

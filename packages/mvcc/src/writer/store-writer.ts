@@ -86,6 +86,7 @@ export class StoreWriter {
     }
     try {
       if (job.kind === 'defragment') this.#defragment(done);
+      else if (job.kind === 'install') done(null, this.#install(job.name));
       else if (job.kind === 'close') {
         this.#writer.close();
         done(null, { kind: 'done' });
@@ -101,7 +102,8 @@ export class StoreWriter {
   }
 
   #canRunDuringCopy(job: WriterJob): boolean {
-    return job.kind !== 'close' && job.kind !== 'defragment' && this.#journalBytes < MAX_JOURNAL_BYTES;
+    const writes = job.kind === 'log' || job.kind === 'heads' || job.kind === 'remove';
+    return writes && this.#journalBytes < MAX_JOURNAL_BYTES;
   }
 
   #remember(job: WriteJob): void {
@@ -128,11 +130,7 @@ export class StoreWriter {
 
   #writeLog(write: BackendWriter['write'], job: Extract<WriterJob, { kind: 'log' }>): WriterResult {
     write((transaction) => {
-      const records = new FrameReader(job.records);
-      while (!records.ended) {
-        const key = records.take(REVISION_KEY_BYTES);
-        transaction.append(LOG, key, records.frame());
-      }
+      appendRecords(transaction, job.records);
       for (const [table, key, value] of job.meta) {
         if (value === null) metaTable(table).remove(transaction, key);
         else metaTable(table).put(transaction, key, value);
@@ -209,6 +207,25 @@ export class StoreWriter {
     });
   }
 
+  /** After it the writer holds still until `resume`, as after a defragmentation. */
+  #install(name: string): WriterResult {
+    this.#options.failpoint('mvccBeforeInstall');
+    const backend = this.#backend.adoptFresh(name, (place) => {
+      if (place === 'beforeRename') this.#options.failpoint('mvccBeforeInstallRename');
+      else if (place === 'beforeDirectorySync') this.#options.failpoint('mvccBeforeInstallSync');
+      else this.#options.failpoint('mvccAfterInstallSync');
+    });
+    this.#writer.close();
+    this.#backend = backend;
+    this.#writer = backend.openWriter();
+    this.#blocks = null;
+    const reader = backend.openReader();
+    this.#sequence = readSequence(reader);
+    reader.close();
+    this.#moved = true;
+    return { kind: 'moved' };
+  }
+
   #runWaiting(): void {
     if (this.#moved) return;
     for (const { job, done } of this.#waiting.splice(0)) this.run(job, done);
@@ -251,8 +268,22 @@ export class StoreWriter {
 /** While a copy is made, so much of its missing jobs is kept in memory; then jobs wait for the copy. */
 const MAX_JOURNAL_BYTES = 64 << 20;
 
+/** Records as `RecordSegment.pack` frames them, all above what `log` holds. */
+export function appendRecords(transaction: BackendTransaction, packed: Uint8Array): void {
+  const records = new FrameReader(packed);
+  while (!records.ended) {
+    const key = records.take(REVISION_KEY_BYTES);
+    transaction.append(LOG, key, records.frame());
+  }
+}
+
 /** Brings one key's newest record to `head` or `graves`. @returns by how much the number of live keys changed */
-function putHead(transaction: BackendTransaction, flags: number, key: Uint8Array, entry: Uint8Array): number {
+export function putHead(
+  transaction: BackendTransaction,
+  flags: number,
+  key: Uint8Array,
+  entry: Uint8Array,
+): number {
   const tombstone = (flags & HEAD_TOMBSTONE) !== 0;
   const old = HEAD.get(transaction, key);
   const wasLive = old !== undefined;
