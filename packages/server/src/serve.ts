@@ -12,6 +12,7 @@ import type { ServerConfig } from './config/config.ts';
 import { ConfigError } from './config/errors.ts';
 import type { EndpointUrl } from './config/urls.ts';
 import { createLessor } from './lease/create-lessor.ts';
+import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import type { Member } from './member.ts';
 import type { MemberConfig, World } from './member-config.ts';
 import { startMember } from './start-member.ts';
@@ -41,6 +42,8 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
     );
   }
   const member = await startMember(memberConfig(config), world, createLessor);
+  const compaction = startAutoCompaction(member, config.autoCompaction);
+  void member.stopped.then(() => compaction.stop());
   const services = createServices(member);
   const transport = createGrpcServer({
     handlers: services.handlers,
@@ -120,9 +123,14 @@ function memberConfig(config: ServerConfig): MemberConfig {
     walDirectory: config.walDir,
     initialCluster: [{ name: config.name, peerUrls: config.peerUrls }],
     initialClusterToken: config.clusterToken,
+    initialClusterState: config.mustExist ? 'existing' : 'new',
+    forceNewCluster: false,
     clientUrls: config.advertiseClientUrls,
     heartbeatMs: config.heartbeatMs,
     electionMs: config.electionMs,
+    preVote: true,
+    strictReconfigCheck: true,
+    maxLearners: 1,
     snapshotCount: config.snapshotCount,
     snapshotCatchUpEntries: config.snapshotCatchUpEntries,
     maxRequestBytes: config.maxRequestBytes,

@@ -9,6 +9,7 @@
 
 import type { LogLevel } from '../env.ts';
 import { isLogLevel, type LogFormat } from '../node/logger.ts';
+import { type CompactionPolicy, parseCompaction } from './compaction.ts';
 import { ConfigError } from './errors.ts';
 import { FEATURE_GATES } from './flags.ts';
 import type { Settings } from './settings.ts';
@@ -45,6 +46,8 @@ export interface ServerConfig {
     readonly timeoutMs: number;
   };
   readonly watchProgressIntervalMs: number;
+  /** Null: off. */
+  readonly autoCompaction: CompactionPolicy | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly outputs: readonly string[] };
   /** To be logged once the log is open. */
   readonly warnings: readonly string[];
@@ -63,7 +66,6 @@ export function resolveConfig(settings: Settings): ServerConfig {
   const warnings: string[] = [];
   refuseUnsupported(settings, warnings);
   checkFeatureGates(settings, warnings);
-  checkCompaction(settings);
   if (settings.string('logger') !== 'zap') {
     throw new ConfigError(`unknown logger option "${settings.string('logger')}"`);
   }
@@ -99,6 +101,10 @@ export function resolveConfig(settings: Settings): ServerConfig {
       timeoutMs: Math.max(0, settings.number('grpc-keepalive-timeout')),
     },
     watchProgressIntervalMs: watchProgress(settings, warnings),
+    autoCompaction: parseCompaction(
+      settings.string('auto-compaction-mode'),
+      settings.string('auto-compaction-retention'),
+    ),
     log: logOf(settings),
     warnings,
   };
@@ -131,12 +137,6 @@ function boolOf(text: string, complaint: string): boolean {
     if (error instanceof ValueError) throw new ConfigError(`${complaint}: "${text}"`);
     throw error;
   }
-}
-
-function checkCompaction(settings: Settings): void {
-  const mode = settings.string('auto-compaction-mode');
-  if (mode !== 'periodic' && mode !== 'revision')
-    throw new ConfigError(`unknown auto-compaction-mode "${mode}"`);
 }
 
 function listeners(settings: Settings): readonly EndpointUrl[] {

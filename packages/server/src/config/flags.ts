@@ -96,8 +96,8 @@ strict-reconfig-check | bool | true | = | later | Refuse changes of members that
 pre-vote | bool | true | = | later | Ask before an election whether it could be won.
 
 # auto-compaction
-auto-compaction-mode | string | periodic | = | later | "periodic" or "revision".
-auto-compaction-retention | string | 0 | = | refused | What automatic compaction keeps: hours or a duration, or a number of revisions. 0: off.
+auto-compaction-mode | string | periodic | = | used | "periodic" or "revision".
+auto-compaction-retention | string | 0 | = | used | What automatic compaction keeps: hours or a duration, or a number of revisions. 0: off.
 
 # security
 cert-file | string | - | client-transport-security.cert-file | refused | Client listener cert.
