@@ -92,6 +92,12 @@ export class SimEnv {
     return this.#timers.filter((timer) => !timer.cancelled).length;
   }
 
+  /** When the next timer is due; null when none is set. */
+  get nextDueMs(): number | null {
+    while (this.#timers[0]?.cancelled) this.#pop();
+    return this.#timers[0]?.dueMs ?? null;
+  }
+
   /** Runs one round of what waits for the end of the turn. @returns whether there was anything */
   turn(): boolean {
     const callbacks = this.#polled;
