@@ -5,7 +5,9 @@ export default {
   // The log's writer thread loads its failpoints by URL, beside index.js.
   entry: {
     index: 'src/index.ts',
+    offline: 'src/offline/index.ts',
     testing: 'src/testing.ts',
+    'image-worker': 'src/etcd-image/image-worker.ts',
     'failpoint-module': 'src/node/failpoint-module.ts',
   },
 };

@@ -5,6 +5,7 @@
  *       lock          held while a process uses the folder
  *       wal/          the log (elsewhere with --wal-dir); its metadata names cluster and member
  *       store/        the key-value store
+ *       snapshot/     images on their way to users; emptied at start
  *
  * One process at a time: the second gets `DataFolderError` at once (case 26). A folder that an etcd server made is
  * refused rather than mixed with ours.

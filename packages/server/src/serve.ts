@@ -11,6 +11,7 @@ import { createServices, type Services } from './api/services.ts';
 import type { ServerConfig } from './config/config.ts';
 import { ConfigError } from './config/errors.ts';
 import type { EndpointUrl } from './config/urls.ts';
+import { ImageFolder } from './etcd-image/image-folder.ts';
 import { createLessor } from './lease/create-lessor.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import type { Member } from './member.ts';
@@ -44,7 +45,8 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
   const member = await startMember(memberConfig(config), world, createLessor);
   const compaction = startAutoCompaction(member, config.autoCompaction);
   void member.stopped.then(() => compaction.stop());
-  const services = createServices(member);
+  const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => world.env.afterPoll(callback));
+  const services = createServices(member, images);
   const transport = createGrpcServer({
     handlers: services.handlers,
     limits: transportLimits(config),

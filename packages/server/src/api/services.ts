@@ -4,6 +4,8 @@
  * Methods that are not in the table are answered UNIMPLEMENTED by the transport.
  */
 import type { Handler, HandlerTable } from '@quorate/grpc-server';
+import { services } from '@quorate/proto';
+import type { ImageFolder } from '../etcd-image/image-folder.ts';
 import type { Member } from '../member.ts';
 import { clusterHandlers } from './cluster.ts';
 import { Lines } from './concurrency/line.ts';
@@ -16,7 +18,10 @@ import { createLeaseService } from './lease.ts';
 import { lockHandlers } from './lock.ts';
 import { maintenanceHandlers } from './maintenance.ts';
 import { reflectionHandlers } from './reflection.ts';
+import { createSnapshotService } from './snapshot.ts';
 import { createWatchService } from './watch.ts';
+
+const SNAPSHOT_PATH = services['etcdserverpb.Maintenance'].Snapshot.path;
 
 export interface Services {
   readonly handlers: HandlerTable;
@@ -24,7 +29,8 @@ export interface Services {
   close(): void;
 }
 
-export function createServices(member: Member): Services {
+/** @param images where images of the store for users are written; absent: Maintenance.Snapshot is not offered */
+export function createServices(member: Member, images?: ImageFolder): Services {
   const header = new ResponseHeader(member.clusterId, member.memberId, member);
   const watch = createWatchService(member, header);
   const lease = createLeaseService(member, header);
@@ -32,6 +38,7 @@ export function createServices(member: Member): Services {
   const leaderLoss = new LeaderLoss(member);
   const election = createElectionService(lines, header, leaderLoss);
   const health = createHealthService(member);
+  const snapshot = images === undefined ? null : createSnapshotService(member, images);
   return {
     handlers: new Map<string, Handler>([
       ...kvHandlers(member, header),
@@ -43,6 +50,7 @@ export function createServices(member: Member): Services {
       ...election.handlers,
       ...health.handlers,
       ...reflectionHandlers(),
+      ...(snapshot === null ? [] : [[SNAPSHOT_PATH, snapshot.handler] as const]),
     ]),
     close() {
       watch.close();
@@ -51,6 +59,7 @@ export function createServices(member: Member): Services {
       lines.close();
       leaderLoss.close();
       health.close();
+      snapshot?.close();
     },
   };
 }
