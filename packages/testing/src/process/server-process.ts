@@ -71,33 +71,40 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** The real etcd from the PATH. @throws Error when it is not installed: ask `findProgram('etcd')` first */
-export function startEtcd(options: ServerOptions = {}): Promise<ServerProcess> {
-  const program = findProgram('etcd');
-  if (program === null) throw new Error('etcd is not installed');
-  return startServer('etcd', program, [], options);
-}
+export type ServerKind = 'etcd' | 'quorate';
 
 /**
- * Our server from this repository: from source when `QUORATE_FROM_SOURCE=1`, otherwise the built executable that
- * `npm start` runs.
+ * What runs a member: the real etcd from the PATH, or our server from this repository: from source when
+ * `QUORATE_FROM_SOURCE=1`, otherwise the built executable that `npm start` runs.
+ * @throws Error when etcd is not installed: ask `findProgram('etcd')` first
  */
-export function startQuorate(options: ServerOptions = {}): Promise<ServerProcess> {
+export function serverCommand(kind: ServerKind): { readonly program: string; readonly leading: string[] } {
+  if (kind === 'etcd') {
+    const program = findProgram('etcd');
+    if (program === null) throw new Error('etcd is not installed');
+    return { program, leading: [] };
+  }
   const top = new URL('../../../../', import.meta.url).pathname;
   const node = join(top, 'node_modules/.bin/node');
-  const source = process.env.QUORATE_FROM_SOURCE === '1';
-  const command = source
-    ? ['--conditions=@quorate/source', '--max-semi-space-size=32', join(top, 'apps/quorate/src/main.ts')]
-    : ['--max-semi-space-size=32', join(top, 'apps/quorate/bin/quorate.mjs')];
-  return startServer('quorate', existsSync(node) ? node : process.execPath, command, options);
+  const leading =
+    process.env.QUORATE_FROM_SOURCE === '1'
+      ? ['--conditions=@quorate/source', '--max-semi-space-size=32', join(top, 'apps/quorate/src/main.ts')]
+      : ['--max-semi-space-size=32', join(top, 'apps/quorate/bin/quorate.mjs')];
+  return { program: existsSync(node) ? node : process.execPath, leading };
 }
 
-async function startServer(
-  name: string,
-  program: string,
-  leading: readonly string[],
-  options: ServerOptions,
-): Promise<ServerProcess> {
+/** The real etcd from the PATH. @throws Error when it is not installed: ask `findProgram('etcd')` first */
+export function startEtcd(options: ServerOptions = {}): Promise<ServerProcess> {
+  return startServer('etcd', options);
+}
+
+/** Our server from this repository. */
+export function startQuorate(options: ServerOptions = {}): Promise<ServerProcess> {
+  return startServer('quorate', options);
+}
+
+async function startServer(name: ServerKind, options: ServerOptions): Promise<ServerProcess> {
+  const { program, leading } = serverCommand(name);
   const [freeClientPort, peerPort] = (await freePorts(2)) as [number, number];
   const clientPort = options.clientPort ?? freeClientPort;
   const ownFolder = options.dataDirectory === undefined;
@@ -155,7 +162,7 @@ async function startServer(
 }
 
 /** The caller's environment without what would configure a server. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)));
 }
 

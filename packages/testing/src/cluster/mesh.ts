@@ -1,0 +1,85 @@
+/**
+ * All links of a cluster, and a proxy in front of each listener through which they pass.
+ *
+ *   m1 ──▶ [proxy of m2] ──▶ m2     bytes there: link m1→m2, bytes back: link m2→m1
+ *   clients ──▶ [client proxy of m2] ──▶ m2     links client→m2 and m2→client
+ *
+ * Members know each other by the proxies' addresses alone. Who calls is found by `socket-owner.ts`; a caller that is no
+ * member counts as `client`.
+ */
+import { createServer, connect as dial, type Server, type Socket } from 'node:net';
+import { Link, type LinkQuality } from './link.ts';
+import { ownerOf } from './socket-owner.ts';
+
+export const CLIENT = 'client';
+
+export class Mesh {
+  readonly #links = new Map<string, Link>();
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+  /** Names of members by process id, as of now. */
+  readonly #pids: () => ReadonlyMap<number, string>;
+
+  constructor(pids: () => ReadonlyMap<number, string>) {
+    this.#pids = pids;
+  }
+
+  link(from: string, to: string): Link {
+    const name = `${from}>${to}`;
+    const link = this.#links.get(name) ?? new Link(from, to);
+    this.#links.set(name, link);
+    return link;
+  }
+
+  links(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
+  /** Listens on `port` for connections to `member`, which listens on `target`. */
+  proxy(member: string, port: number, target: number): Promise<void> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      this.#connect(member, socket, port, target);
+    });
+    this.#servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => resolve());
+    });
+  }
+
+  #connect(member: string, socket: Socket, port: number, target: number): void {
+    const pids = this.#pids();
+    const owner = ownerOf(socket.remotePort ?? 0, port, [...pids.keys()]);
+    const caller = owner === null ? CLIENT : (pids.get(owner) ?? CLIENT);
+    const onward = dial({ host: '127.0.0.1', port: target, allowHalfOpen: true, noDelay: true });
+    socket.setNoDelay(true);
+    for (const end of [socket, onward]) {
+      this.#sockets.add(end);
+      end.on('error', () => {});
+      end.once('close', () => this.#sockets.delete(end));
+    }
+    // Nobody listens there: say so as the system would.
+    onward.once('error', () => socket.resetAndDestroy());
+    this.link(caller, member).carry(socket, onward);
+    this.link(member, caller).carry(onward, socket);
+    socket.resume();
+  }
+
+  /** Cuts every link from one of `these` to one of `those`. */
+  cut(
+    these: readonly string[],
+    those: readonly string[],
+    quality: Partial<LinkQuality> = { held: true },
+  ): void {
+    for (const from of these) for (const to of those) if (from !== to) this.link(from, to).set(quality);
+  }
+
+  healAll(): void {
+    for (const link of this.#links.values()) link.set({});
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+}
