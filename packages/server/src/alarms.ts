@@ -23,9 +23,17 @@ export class Alarms {
   #noSpace = false;
   #corrupt = false;
 
+  readonly #store: Store;
+
   constructor(store: Store) {
+    this.#store = store;
+    this.reload();
+  }
+
+  /** Reads the table again: another state took the store's place. */
+  reload(): void {
     const found: Alarm[] = [];
-    store.scanMeta(TABLE, (key) => {
+    this.#store.scanMeta(TABLE, (key) => {
       found.push(decodeKey(key));
       return true;
     });

@@ -47,6 +47,14 @@ export const SERVER_FAILPOINTS = [
   'startBeforeBootstrap',
   /** Start-up: log and store are open and agree; nothing is replayed. */
   'startBeforeReplay',
+  /** A snapshot was received whole; nothing says so on disk yet. */
+  'installBeforeIntent',
+  /** It is noted that the snapshot takes the store's place; the store is the old one. */
+  'installBeforeStore',
+  /** The store is the snapshot's; the log is the old one. */
+  'installBeforeLog',
+  /** Log and store are the snapshot's; the note is still there. */
+  'installAfterLog',
   /** Log files may go, since the store holds what they held. */
   'beforeLogRelease',
 ] as const;

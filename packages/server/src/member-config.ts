@@ -9,6 +9,7 @@ import type { Backend, StoreLimits } from '@quorate/mvcc';
 import type { Disk } from '@quorate/wal';
 import type { Env } from './env.ts';
 import type { Failpoint } from './failpoints.ts';
+import type { MemberInfo } from './member.ts';
 import type { InitialMember } from './membership/bootstrap.ts';
 import type { Network } from './network.ts';
 
@@ -20,10 +21,22 @@ export interface MemberConfig {
   /** The members the cluster starts with, this one included. Only its identities matter after the first start. */
   readonly initialCluster: readonly InitialMember[];
   readonly initialClusterToken: string;
+  /**
+   * `new`: this member and the others of `initialCluster` begin a cluster together. `existing`: it was added to one that runs, and
+   * learns everything from there. Means nothing to a member that has a log.
+   */
+  readonly initialClusterState: 'new' | 'existing';
+  /** Makes a cluster of one from what this member holds: all others are removed. For the loss of a majority only. */
+  readonly forceNewCluster: boolean;
   /** Where clients reach this member; published to the cluster. */
   readonly clientUrls: readonly string[];
   readonly heartbeatMs: number;
   readonly electionMs: number;
+  /** Ask before an election whether it could be won (Raft thesis §9.6). */
+  readonly preVote: boolean;
+  /** Refuse changes of members that endanger the quorum (sem-163 to sem-165). */
+  readonly strictReconfigCheck: boolean;
+  readonly maxLearners: number;
   /** Entries between two snapshot markers in the log. */
   readonly snapshotCount: number;
   /** Entries kept in the log for slow followers when there are any. */
@@ -44,8 +57,13 @@ export interface MemberConfig {
 export const DEFAULT_MEMBER_CONFIG = {
   walDirectory: null,
   initialClusterToken: 'etcd-cluster',
+  initialClusterState: 'new',
+  forceNewCluster: false,
   heartbeatMs: 100,
   electionMs: 1000,
+  preVote: true,
+  strictReconfigCheck: true,
+  maxLearners: 1,
   snapshotCount: 10_000,
   snapshotCatchUpEntries: 5000,
   maxRequestBytes: 1_572_864,
@@ -55,11 +73,40 @@ export const DEFAULT_MEMBER_CONFIG = {
   unsafeNoFsync: false,
 } as const satisfies Partial<MemberConfig>;
 
+/** Who a member is: what its peers check before they listen to it. */
+export interface MemberIdentity {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+}
+
+/** A member as its network sees it. */
+export interface NetworkHost extends MemberIdentity {
+  readonly env: Env;
+  /** Whether that member was removed from the cluster, for good. */
+  isRemoved(id: bigint): boolean;
+  /** The cluster as this member knows it: applied, not confirmed with the others. */
+  describe(): { readonly clusterVersion: string | null; readonly members: readonly MemberInfo[] };
+  /** A member of the cluster says that this one was removed. */
+  onRemoved(by: bigint): void;
+}
+
+/** A running cluster as one of its members describes it. */
+export interface RemoteCluster {
+  readonly clusterId: bigint;
+  readonly members: readonly MemberInfo[];
+}
+
+/** Asks the members behind these peer URLs, one after the other, who is in their cluster. Rejects when none answers. */
+export type FetchCluster = (peerUrls: readonly string[]) => Promise<RemoteCluster>;
+
 export interface World {
   readonly env: Env;
   /** For the folder and its lock; also the log's own when `inThread` is set. */
   readonly disk: Disk;
-  readonly network: Network;
+  /** The network, or what opens it once the member knows who it is. */
+  readonly network: Network | ((host: NetworkHost) => Network | Promise<Network>);
+  /** Absent: nobody can be asked, so that joining a running cluster fails. */
+  readonly fetchCluster?: FetchCluster;
   readonly failpoint: Failpoint;
   /** URL of a module that exports the failpoints as its default, for the log's thread; null when none is active. */
   readonly failpointModule: string | null;

@@ -8,25 +8,47 @@
  *
  * Who calls whom: services -> propose/confirmRead -> driver -> log, applier -> `#answer` -> services.
  */
-import type { EventBatch, Store } from '@quorate/mvcc';
-import { type ConfState, type Entry, NONE, type RawNode, type SoftState } from '@quorate/raft';
-import type { Wal } from '@quorate/wal';
+import type { EventBatch, ImageSink, Store } from '@quorate/mvcc';
+import {
+  type ConfState,
+  type Entry,
+  encodeConfChange,
+  NONE,
+  type RawNode,
+  type SnapshotMeta,
+  type SoftState,
+} from '@quorate/raft';
+import type { Disk, Wal } from '@quorate/wal';
 import { AlarmKind, type Alarms } from './alarms.ts';
 import type { Applied, Applier } from './apply/applier.ts';
 import { ApplyLoop } from './apply/apply-loop.ts';
 import { Driver } from './consensus/driver.ts';
 import { encodeEntry } from './consensus/entry-codec.ts';
+import { clearIntent, writeIntent } from './consensus/install-intent.ts';
 import { LogRelease } from './consensus/log-release.ts';
 import { type ProposalDone, Proposals } from './consensus/proposals.ts';
 import { type ReadDone, Reads } from './consensus/reads.ts';
+import type { SnapshotImages } from './consensus/snapshot-images.ts';
+import type { WalStorage } from './consensus/wal-storage.ts';
 import type { Env } from './env.ts';
 import { DomainError } from './errors.ts';
 import type { Failpoint } from './failpoints.ts';
 import type { Lessor } from './lease/lessor.ts';
-import type { Member, MemberInfo, MemberLimits } from './member.ts';
+import {
+  type ClusterAdmin,
+  type Member,
+  type MemberInfo,
+  type MemberLimits,
+  MemberRemovedError,
+} from './member.ts';
 import type { MemberConfig } from './member-config.ts';
+import { MembershipAdmin } from './membership/admin.ts';
+import { type DecodedChange, encodeChange, type MembershipChange } from './membership/change.ts';
+import type { ConfHistory } from './membership/conf-history.ts';
 import { formatId } from './membership/ids.ts';
 import type { Members } from './membership/members.ts';
+import { Peers } from './membership/peers.ts';
+import { VersionMonitor } from './membership/version-monitor.ts';
 import type { Network } from './network.ts';
 import type { Operation } from './operations.ts';
 import { costBytes, Quota } from './quota.ts';
@@ -39,14 +61,20 @@ export interface MemberParts {
   readonly env: Env;
   readonly network: Network;
   readonly failpoint: Failpoint;
+  readonly disk: Disk;
   readonly node: RawNode;
   readonly wal: Wal;
+  readonly storage: WalStorage;
+  readonly images: SnapshotImages;
   readonly store: Store;
   readonly alarms: Alarms;
   readonly members: Members;
+  readonly confs: ConfHistory;
+  /** Those to talk to before anything is applied that says so. */
+  readonly initialPeers: readonly MemberInfo[];
   readonly applier: Applier;
-  /** The release of the cluster to publish when this member is alone. */
-  readonly clusterVersion: string;
+  /** What this server runs: `MAJOR.MINOR.PATCH`. */
+  readonly serverVersion: string;
   /** As recovered from the log. */
   readonly committedIndex: number;
   /** End of the log as recovered. */
@@ -62,6 +90,8 @@ const MAX_WAITING_REQUESTS = 50_000;
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 /** Committed entries that may wait to be applied before new proposals are refused (sem-013). */
 const MAX_APPLY_BACKLOG = 5000;
+/** A removed member answers whoever asked for it before it stops. */
+const REMOVED_DELAY_MS = 1_000;
 /** What a stop waits for requests under way. */
 const STOP_PATIENCE_MS = 3000;
 
@@ -80,15 +110,19 @@ export class MemberRuntime implements Member {
   readonly #reads = new Reads();
   readonly #quota: Quota;
   readonly #release: LogRelease;
+  readonly #admin: MembershipAdmin;
+  readonly #peers: Peers;
+  readonly #versions: VersionMonitor;
   #lessor: Lessor | null = null;
   #phase: Phase = 'starting';
   readonly #appliedListeners: ((batch: EventBatch) => void)[] = [];
   readonly #leaderListeners: ((leader: bigint) => void)[] = [];
-  #conf: ConfState | null;
+  readonly #replacedListeners: (() => void)[] = [];
   #leaderElectedMs = Number.NEGATIVE_INFINITY;
   /** Requests refused for want of space that wait until the alarm says so to everybody (sem-176). */
   #awaitingAlarm: (() => void)[] = [];
   #publishing = false;
+  #leaving = false;
   #onServing: (() => void) | null = null;
   #onIdle: (() => void) | null = null;
   #resolveStopped: (error: Error | null) => void = () => {};
@@ -102,7 +136,6 @@ export class MemberRuntime implements Member {
     this.limits = parts.limits;
     this.clusterId = parts.clusterId;
     this.memberId = parts.memberId;
-    this.#conf = parts.members.conf;
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -117,6 +150,7 @@ export class MemberRuntime implements Member {
         onOutcome: (origin, sequence, data, operation, applied) =>
           this.#answer(origin, sequence, data, operation, applied),
         onConfChange: (entry) => this.#applyConfChange(entry),
+        onConfChangeApplied: (entry, decoded, applied) => this.#confChangeApplied(entry, decoded, applied),
         onProgress: (index) => this.#progressed(index),
         onFatal: (error) => this.#fatal(error),
       },
@@ -126,6 +160,9 @@ export class MemberRuntime implements Member {
       {
         node: parts.node,
         wal: parts.wal,
+        storage: parts.storage,
+        images: parts.images,
+        store,
         network: parts.network,
         env,
         proposals: this.#proposals,
@@ -135,12 +172,61 @@ export class MemberRuntime implements Member {
       { tickMs: config.heartbeatMs, committedIndex: parts.committedIndex },
       {
         onCommitted: (entries) => this.#loop.push(entries),
+        onInstall: (meta, sink, done) => this.#install(meta, sink, done),
+        onInstalled: (meta) => this.#installed(meta),
         onSoftState: (state, previous) => this.#moved(state, previous),
         onTick: (nowMs) => this.#ticked(nowMs),
         onFatal: (error) => this.#fatal(error),
       },
     );
+    this.#peers = new Peers({
+      network: parts.network,
+      env,
+      memberId: parts.memberId,
+      initial: parts.initialPeers,
+      isRemoved: (id) => parts.members.isRemoved(id),
+      farewellMs: 2 * parts.limits.electionTimeoutMs,
+    });
+    this.#versions = new VersionMonitor({
+      env,
+      network: parts.network,
+      members: parts.members,
+      memberId: parts.memberId,
+      serverVersion: parts.serverVersion,
+      propose: (operation, done) => this.#submit(operation, Number.POSITIVE_INFINITY, done),
+    });
+    this.#admin = new MembershipAdmin({
+      env,
+      config,
+      network: parts.network,
+      members: parts.members,
+      memberId: parts.memberId,
+      limits: parts.limits,
+      status: () => this.#driver.status(),
+      leader: () => this.#driver.leader,
+      confirmRead: (deadlineMs, done) => this.confirmRead(deadlineMs, done),
+      transfer: (to) => this.#driver.transferLeadership(to),
+      change: (change, deadlineMs, done) => this.#submitChange(change, deadlineMs, done),
+      propose: (operation, deadlineMs, done) => this.#submit(operation, deadlineMs, done),
+      onLeaderChange: (listener) => this.onLeaderChange(listener),
+    });
     store.onFatal((error) => this.#fatal(error));
+  }
+
+  get cluster(): ClusterAdmin {
+    return this.#admin;
+  }
+
+  get network(): Network {
+    return this.#parts.network;
+  }
+
+  get downgradeTarget(): string | null {
+    return this.#parts.members.downgradeTarget;
+  }
+
+  get #conf(): ConfState | null {
+    return this.#parts.confs.current;
   }
 
   /** Begins to take part; resolves when requests can be answered. @param lessor made over this member */
@@ -149,6 +235,8 @@ export class MemberRuntime implements Member {
     return new Promise((resolve, reject) => {
       this.#onServing = resolve;
       void this.stopped.then((error) => reject(error ?? new DomainError('SERVER_STOPPED')));
+      this.#peers.onRemoved(() => this.#removed());
+      this.#peers.set(this.#parts.members.list());
       this.#driver.start();
       this.#maybeServe();
     });
@@ -176,7 +264,7 @@ export class MemberRuntime implements Member {
   }
 
   get isLearner(): boolean {
-    return this.#conf?.learners.includes(this.memberId) ?? false;
+    return !(this.#conf?.voters.includes(this.memberId) ?? false);
   }
 
   get ended(): boolean {
@@ -226,6 +314,19 @@ export class MemberRuntime implements Member {
     this.#leaderListeners.push(listener);
   }
 
+  onStoreReplaced(listener: () => void): void {
+    this.#replacedListeners.push(listener);
+  }
+
+  /** A member of the cluster says that this one is no longer part of it. */
+  removedBy(by: bigint): void {
+    if (this.#phase === 'ended') return;
+    this.#log('error', 'another member says that this one was removed from the cluster', {
+      by: formatId(by),
+    });
+    this.#removed();
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -259,6 +360,7 @@ export class MemberRuntime implements Member {
   }
 
   #answer(origin: number, sequence: number, data: Uint8Array, operation: Operation, applied: Applied): void {
+    if (operation.kind === 'member-update' && applied.refusal === null) this.#memberUpdated();
     const done = this.#proposals.take(origin, sequence, data);
     if (done === null) return;
     this.#parts.failpoint('beforeAnswer');
@@ -271,13 +373,105 @@ export class MemberRuntime implements Member {
     if (this.#proposals.size === 0) this.#onIdle?.();
   }
 
+  #submitChange(change: MembershipChange, deadlineMs: number, done: (error: Error | null) => void): void {
+    if (this.#phase === 'stopping' || this.#phase === 'ended') {
+      done(new DomainError('SERVER_STOPPED'));
+      return;
+    }
+    const nowMs = this.env.monotonicMs();
+    const { origin } = this.#proposals;
+    const sequence = this.#proposals.nextSequence();
+    const data = encodeConfChange(encodeChange({ origin, sequence }, change));
+    const untilMs = Math.min(deadlineMs, nowMs + this.limits.requestTimeoutMs);
+    this.#proposals.add(sequence, data, nowMs, untilMs, (error) => done(error));
+    this.#driver.proposeConfChange(sequence);
+  }
+
   #applyConfChange(entry: Entry): ConfState | null {
     const conf = this.#driver.applyConfChange(entry);
     if (conf !== null) {
-      this.#conf = conf;
+      this.#parts.confs.changed(entry.index, conf);
       this.#release.confChanged(entry.index);
     }
     return conf;
+  }
+
+  #confChangeApplied(entry: Entry, { request, change }: DecodedChange, { refusal, outcome }: Applied): void {
+    if (refusal === null && change !== null) {
+      const { id, kind } = change;
+      this.#log('info', 'membership changed', { change: kind, member: formatId(id) });
+      this.#peers.set(this.#parts.members.list());
+      if (kind === 'remove' && id === this.memberId) this.#removed();
+    }
+    if (request === null) return;
+    this.#proposals.take(request.origin, request.sequence, entry.data)?.(refusal, outcome);
+  }
+
+  #memberUpdated(): void {
+    this.#peers.set(this.#parts.members.list());
+  }
+
+  /** The others go on without this member; it stops after whoever asked for it has his answer. A leader hands over first. */
+  #removed(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    const leave = (roundsLeft: number): void => {
+      if (this.#driver.role === 'leader' && roundsLeft > 0) {
+        this.env.setTimer(this.limits.electionTimeoutMs, () => leave(roundsLeft - 1));
+        return;
+      }
+      const error = new MemberRemovedError();
+      if (this.#phase !== 'ended') this.#log('error', error.message);
+      void this.#end(error);
+    };
+    this.env.setTimer(REMOVED_DELAY_MS, () => leave(3));
+  }
+
+  /** See `consensus/install-intent.ts` for what a crash in between leaves behind. */
+  #install(meta: SnapshotMeta, sink: ImageSink, done: (error: Error | null) => void): void {
+    const { config, disk, failpoint, store } = this.#parts;
+    failpoint('installBeforeIntent');
+    this.#loop.clear();
+    writeIntent(disk, config.dataDirectory, { index: meta.index, term: meta.term });
+    failpoint('installBeforeStore');
+    store.install(sink, (error) => {
+      if (error !== null || this.#phase === 'ended') {
+        done(error);
+        return;
+      }
+      try {
+        failpoint('installBeforeLog');
+        this.#reload(meta);
+      } catch (failure) {
+        done(failure as Error);
+        return;
+      }
+      done(null);
+    });
+  }
+
+  /** Everything that mirrors the store reads it again. */
+  #reload(meta: SnapshotMeta): void {
+    const { store, members, alarms, confs } = this.#parts;
+    if (store.appliedIndex !== meta.index) throw new Error('the installed state is not the one announced');
+    members.reload();
+    alarms.reload();
+    this.#lessor?.reload();
+    this.#quota.forget();
+    confs.restart(meta.index, members.conf ?? meta.conf);
+    this.#loop.restartAt(meta.index);
+  }
+
+  #installed(meta: SnapshotMeta): void {
+    const { config, disk, failpoint, members } = this.#parts;
+    failpoint('installAfterLog');
+    clearIntent(disk, config.dataDirectory);
+    this.#release.restartAt(meta.index);
+    this.#log('info', 'installed a snapshot', { index: meta.index, revision: this.store.revision });
+    this.#peers.set(members.list());
+    for (const listener of this.#replacedListeners) listener();
+    if (members.isRemoved(this.memberId)) this.#removed();
+    this.#maybeServe();
   }
 
   #progressed(index: number): void {
@@ -310,6 +504,7 @@ export class MemberRuntime implements Member {
     } else if (state.role !== 'leader' && previous.role === 'leader') {
       this.#lessor?.demote();
     }
+    this.#versions.lead(state.role === 'leader');
     this.#maybeServe();
     if (state.leader !== NONE) this.#publishAttributes();
   }
@@ -318,10 +513,25 @@ export class MemberRuntime implements Member {
     const timeoutOf = (startedMs: number) => this.#timeout(startedMs);
     this.#proposals.expire(nowMs, timeoutOf);
     this.#reads.expire(nowMs, timeoutOf);
-    const followers = (this.#conf?.voters.length ?? 0) + (this.#conf?.learners.length ?? 0) > 1;
-    if (this.#conf !== null) this.#release.tick(this.#conf, followers);
+    this.#releaseLog(nowMs);
+    this.#versions.tick(nowMs);
     if (this.#driver.leader !== NONE) this.#publishAttributes();
     if (this.#proposals.size === 0) this.#onIdle?.();
+  }
+
+  #releaseLog(nowMs: number): void {
+    const { images, confs, store } = this.#parts;
+    const conf = this.#conf;
+    if (conf === null) return;
+    const alone = conf.voters.length + conf.learners.length <= 1;
+    const progress = alone || this.#driver.role !== 'leader' ? [] : this.#driver.status().progress;
+    images.tick(nowMs, progress);
+    confs.forgetBefore(store.durableIndex);
+    // A leader knows how far each of them is; the others keep what they may be asked for as the next leader.
+    let wantedAfter = alone || progress.length > 0 ? Number.POSITIVE_INFINITY : 0;
+    for (const { id, match } of progress)
+      if (id !== this.memberId) wantedAfter = Math.min(wantedAfter, match);
+    this.#release.tick(conf, wantedAfter, images.heldIndex);
   }
 
   /** Why a request that began at `startedMs` was not answered in time (sem-017). */
@@ -353,10 +563,11 @@ export class MemberRuntime implements Member {
     });
   }
 
-  /** Tells the cluster this member's name and client URLs, and its version when alone; repeated until it holds. */
+  /** Tells the cluster this member's name and client URLs; repeated until it holds. */
   #publishAttributes(): void {
-    const { members, config, clusterVersion } = this.#parts;
+    const { members, config } = this.#parts;
     const own = members.get(this.memberId);
+    // A learner's proposals travel like a voter's.
     if (this.#publishing || this.#phase !== 'serving' || own === null) return;
     const published = (error: Error | null) => {
       this.#publishing = false;
@@ -368,9 +579,6 @@ export class MemberRuntime implements Member {
       const { name, clientUrls } = config;
       const operation = { kind: 'member-attributes', memberId: this.memberId, name, clientUrls } as const;
       this.#submit(operation, Number.POSITIVE_INFINITY, published);
-    } else if (members.clusterVersion !== clusterVersion && members.list().length === 1) {
-      this.#publishing = true;
-      this.#submit({ kind: 'cluster-version', version: clusterVersion }, Number.POSITIVE_INFINITY, published);
     }
   }
 
@@ -379,6 +587,7 @@ export class MemberRuntime implements Member {
     this.#phase = 'stopping';
     this.#log('info', 'stopping', { waiting: this.#proposals.size + this.#reads.size });
     await this.#idle();
+    await this.#handOver();
     await this.#end(null);
   }
 
@@ -395,6 +604,14 @@ export class MemberRuntime implements Member {
     });
   }
 
+  /** A leader that stops leaves the others one, so that they need not wait for an election (sem-173). */
+  #handOver(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#driver.role !== 'leader' || this.#phase === 'ended') resolve();
+      else this.#admin.handOver(resolve);
+    });
+  }
+
   #fatal(error: Error): void {
     if (this.#phase === 'ended') return;
     this.#log('fatal', 'the member cannot go on', { error, stack: error.stack });
@@ -408,6 +625,8 @@ export class MemberRuntime implements Member {
     this.#driver.end();
     this.#loop.end();
     this.#lessor?.close();
+    this.#versions.close();
+    this.#admin.close();
     const reason = new DomainError('SERVER_STOPPED');
     this.#proposals.failAll(reason);
     this.#reads.failAll(reason);

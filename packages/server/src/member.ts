@@ -7,6 +7,7 @@
 import type { Store } from '@quorate/mvcc';
 import type { Env } from './env.ts';
 import type { Lessor } from './lease/lessor.ts';
+import type { Network } from './network.ts';
 import type { Operation } from './operations.ts';
 import type { Outcome } from './results.ts';
 
@@ -33,6 +34,45 @@ export interface MemberLimits {
   readonly watchProgressIntervalMs: number;
 }
 
+/** Ends a request to the cluster about itself. */
+export type ChangeDone = (error: Error | null) => void;
+
+/** The member stopped because the cluster no longer has it. */
+export class MemberRemovedError extends Error {
+  override readonly name = 'MemberRemovedError';
+  readonly code = 'MEMBER_REMOVED';
+  constructor() {
+    super('the member has been permanently removed from the cluster');
+  }
+}
+
+/**
+ * Who is in the cluster and who leads it, for operators. Every `done` is called exactly once, after the change was applied here or
+ * with the reason why it was not (`errors.tsv`, rows of members, learners and leaders).
+ */
+export interface ClusterAdmin {
+  /** @param done with the new member's id */
+  add(
+    peerUrls: readonly string[],
+    isLearner: boolean,
+    deadlineMs: number,
+    done: (error: Error | null, id: bigint) => void,
+  ): void;
+  remove(id: bigint, deadlineMs: number, done: ChangeDone): void;
+  update(id: bigint, peerUrls: readonly string[], deadlineMs: number, done: ChangeDone): void;
+  /** A learner that has caught up becomes a voter. On any member; the leader decides (sem-167). */
+  promote(id: bigint, deadlineMs: number, done: ChangeDone): void;
+  /** On the leader only (sem-172). */
+  moveLeader(to: bigint, deadlineMs: number, done: ChangeDone): void;
+  /** @param target `X.Y` or `X.Y.Z`; @param done with the cluster's version (sem-194, sem-195) */
+  downgrade(
+    action: 'validate' | 'enable' | 'cancel',
+    target: string,
+    deadlineMs: number,
+    done: (error: Error | null, clusterVersion: string) => void,
+  ): void;
+}
+
 export interface Member {
   readonly env: Env;
   readonly store: Store;
@@ -47,6 +87,7 @@ export interface Member {
   readonly leader: bigint;
   readonly committedIndex: number;
   readonly appliedIndex: number;
+  /** No voter: a learner, or one that does not know yet that it is a member. */
   readonly isLearner: boolean;
   /** True from when it begins to close its log and store: neither may be touched any more. */
   readonly ended: boolean;
@@ -70,11 +111,18 @@ export interface Member {
   confirmRead(deadlineMs: number, done: (error: Error | null) => void): void;
 
   members(): readonly MemberInfo[];
+  readonly cluster: ClusterAdmin;
+  /** For calls between members (`network.call`, `network.onCall`). */
+  readonly network: Network;
+  /** Release that a downgrade under way leads to (`3.6.0`); null when there is none. */
+  readonly downgradeTarget: string | null;
   /** Release that the members agreed on (`3.7.0`); null until they did. */
   readonly clusterVersion: string | null;
   alarms(): readonly { readonly memberId: bigint; readonly alarm: number }[];
   /** Applied changes, batch by batch in revision order, after they are visible and before their proposers are answered. */
   onApplied(listener: (batch: import('@quorate/mvcc').EventBatch) => void): void;
+  /** Another member's state took the place of the store's: `onApplied` did not show what changed. The store is at the new state. */
+  onStoreReplaced(listener: () => void): void;
   /** The term's leader changed (0n: none known). */
   onLeaderChange(listener: (leader: bigint) => void): void;
   /** Ends service: new calls fail with STOPPED, then in-flight ones finish, then everything is flushed and closed. */

@@ -114,6 +114,20 @@ export interface MemberAttributesOperation {
   readonly clientUrls: readonly string[];
 }
 
+/** Other addresses between members (etcd's MemberUpdate). */
+export interface MemberUpdateOperation {
+  readonly kind: 'member-update';
+  readonly memberId: bigint;
+  readonly peerUrls: readonly string[];
+}
+
+/** Begins or ends a downgrade of the cluster. */
+export interface DowngradeOperation {
+  readonly kind: 'downgrade';
+  /** Release to go to (`3.6.0`); null: no further. */
+  readonly target: string | null;
+}
+
 export interface ClusterVersionOperation {
   readonly kind: 'cluster-version';
   readonly version: string;
@@ -129,4 +143,6 @@ export type Operation =
   | LeaseCheckpointOperation
   | AlarmOperation
   | MemberAttributesOperation
-  | ClusterVersionOperation;
+  | MemberUpdateOperation
+  | ClusterVersionOperation
+  | DowngradeOperation;

@@ -48,6 +48,11 @@ export class Quota {
     this.#sizeBytes = sizeBytes;
   }
 
+  /** The database is another one: its size has to be asked anew. */
+  forget(): void {
+    this.#lastAskedMs = Number.NEGATIVE_INFINITY;
+  }
+
   /** Whether there is room for something of this cost; what costs nothing always fits. */
   fits(cost: number): boolean {
     if (cost === 0 || this.#limitBytes <= 0) return true;

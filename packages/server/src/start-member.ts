@@ -5,7 +5,9 @@
  *   2. See that they belong together: the log must begin no later than where the store ends, and end no earlier. Anything
  *      else means that one of them was replaced by hand or lost, and going on could mean voting twice or losing
  *      acknowledged writes (case 25): refused.
- *   3. A new log gets the first entries of the cluster (`membership/bootstrap.ts`).
+ *      A received snapshot that a crash kept from being installed to the end is finished here (`consensus/install-intent.ts`).
+ *   3. A new log gets the first entries of the cluster (`membership/bootstrap.ts`), or nothing when the member joins one that
+ *      runs: it learns everything from there.
  *   4. Raft starts from the log, the applier from the store's applied index; what lies between is applied again.
  *
  * Opening reads neither log nor store as a whole, so the time it takes does not depend on the number of keys.
@@ -14,19 +16,31 @@
 import { mapSizeFor, openStore, type Store } from '@quorate/mvcc';
 import { etcdApi, limits as protocolLimits } from '@quorate/proto';
 import { type ConfState, type HardState, NONE, type RaftConfig, RawNode } from '@quorate/raft';
-import { openWal, openWalInline, type Recovered, type Wal, type WalOptions } from '@quorate/wal';
+import {
+  openWal,
+  openWalInline,
+  type Recovered,
+  type Wal,
+  type WalBatch,
+  type WalOptions,
+} from '@quorate/wal';
 import { Alarms } from './alarms.ts';
 import { Applier } from './apply/applier.ts';
+import { clearIntent, readIntent } from './consensus/install-intent.ts';
+import { SnapshotImages } from './consensus/snapshot-images.ts';
 import { WalStorage } from './consensus/wal-storage.ts';
 import { type DataFolder, DataFolderError, openDataFolder } from './data-folder.ts';
 import type { Env } from './env.ts';
 import { NO_FAILPOINTS } from './failpoints.ts';
 import type { Lessor } from './lease/lessor.ts';
-import type { Member, MemberLimits } from './member.ts';
-import type { MemberConfig, World } from './member-config.ts';
+import { type Member, type MemberInfo, type MemberLimits, MemberRemovedError } from './member.ts';
+import type { MemberConfig, MemberIdentity, World } from './member-config.ts';
 import { MemberRuntime } from './member-runtime.ts';
-import { bootstrapEntries, type InitialCluster, initialCluster } from './membership/bootstrap.ts';
+import { bootstrapEntries, type InitialCluster } from './membership/bootstrap.ts';
+import { ConfHistory } from './membership/conf-history.ts';
+import { forceNewCluster } from './membership/force-new.ts';
 import { formatId } from './membership/ids.ts';
+import { beginCluster, joinCluster } from './membership/join.ts';
 import { decodeLogMetadata, encodeLogMetadata, isLogMetadata } from './membership/log-metadata.ts';
 import { Members } from './membership/members.ts';
 
@@ -67,7 +81,6 @@ export async function startMember(
   makers: PartMakers = MAKERS,
 ): Promise<Member> {
   const { env, failpoint } = world;
-  const configured = initialCluster(config.name, config.initialCluster, config.initialClusterToken);
   const folder = openDataFolder(
     { directory: config.dataDirectory, walDirectory: config.walDirectory },
     world.disk,
@@ -78,9 +91,15 @@ export async function startMember(
   try {
     failpoint('startAfterLock');
     let fatal: (error: Error) => void = () => {};
-    const { wal, recovered } = await openLog(config, world, folder, configured, (error) => fatal(error));
-    const cluster = identity(configured, wal, recovered, folder);
+    const found = hasLog(world, folder);
+    const planned = found ? null : await plannedCluster(config, world);
+    const owner = planned ?? NOBODY;
+    const { wal, recovered } = await openLog(config, world, folder, owner, (error) => fatal(error));
     opened.push(() => wal.close());
+    const identity = decodeLogMetadata(recovered.metadata);
+    // A log without an entry was left by a start that ended right after creating it: what it lacks is planned again.
+    const cluster = planned ?? (wal.lastIndex() > 0 ? null : await plannedCluster(config, world));
+    if (cluster !== null) checkOwner(identity, cluster, folder);
     const store = makers.openStore({
       storage: world.inThread?.backend
         ? { backend: world.inThread.backend }
@@ -94,24 +113,32 @@ export async function startMember(
     });
     opened.push(() => store.close());
 
+    const members = new Members(store);
+    const restarted = await finishInstall(config, world, wal, recovered, store, members);
     checkTogether(wal, recovered, store, folder);
+    if (members.isRemoved(identity.memberId)) throw new MemberRemovedError();
     failpoint('startBeforeBootstrap');
-    const hardState = await bootstrap(wal, recovered, store, cluster);
+    let hardState = await bootstrap(wal, restarted ?? recovered.hardState, store, cluster);
+    if (config.forceNewCluster && cluster === null) {
+      hardState = await forceAlone(wal, identity, store, members, hardState, env);
+    }
     failpoint('startBeforeReplay');
-    const member = assemble({
+    const member = await assemble({
       config,
       world,
       makers,
-      cluster,
+      identity,
+      initialPeers: await initialPeers(config, world, cluster, members),
       wal,
       hardState,
       store,
+      members,
       release: folder.release,
     });
     fatal = (error) => member.abort(error);
     env.log.log('info', 'starting member', {
-      'cluster-id': formatId(cluster.clusterId),
-      'member-id': formatId(cluster.memberId),
+      'cluster-id': formatId(identity.clusterId),
+      'member-id': formatId(identity.memberId),
       'applied-index': store.appliedIndex,
       'committed-index': hardState.commit,
       'last-index': wal.lastIndex(),
@@ -131,12 +158,12 @@ function openLog(
   config: MemberConfig,
   world: World,
   folder: DataFolder,
-  cluster: InitialCluster,
+  owner: MemberIdentity,
   onFatal: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: Recovered }> {
   const options: WalOptions = {
     directory: folder.walDirectory,
-    metadata: encodeLogMetadata(cluster),
+    metadata: encodeLogMetadata(owner),
     acceptMetadata: isLogMetadata,
     onFatal,
     unsafeNoSync: config.unsafeNoFsync,
@@ -153,24 +180,107 @@ function openLog(
   );
 }
 
+/** Stands in the options of a log that exists and says itself whose it is. */
+const NOBODY: MemberIdentity = { clusterId: 0n, memberId: 0n };
+
+function hasLog(world: World, folder: DataFolder): boolean {
+  return world.disk.list(folder.walDirectory).some((name) => name.endsWith('.wal'));
+}
+
+type PlannedCluster = InitialCluster & { readonly peers?: readonly MemberInfo[] };
+
 /**
- * Who this member is: what its log says. The flags that describe the first cluster count only for a member that has
- * none yet, as in etcd; afterwards names, URLs and token may change without making it another member.
+ * What the flags say about a member without a log. They count only then, as in etcd; afterwards names, URLs and token may change
+ * without making it another member.
  */
-function identity(
-  configured: InitialCluster,
+function plannedCluster(config: MemberConfig, world: World): Promise<PlannedCluster> {
+  return config.initialClusterState === 'existing'
+    ? joinCluster(config, world.fetchCluster)
+    : beginCluster(config, world.fetchCluster);
+}
+
+function checkOwner(found: MemberIdentity, planned: MemberIdentity, folder: DataFolder): void {
+  if (found.clusterId === planned.clusterId && found.memberId === planned.memberId) return;
+  throw new DataFolderError(
+    'inconsistent',
+    `the log in ${folder.walDirectory} was created for another cluster and holds nothing yet: remove the data folder`,
+  );
+}
+
+/** Those to talk to until the list of members is applied: a member that joins, or that was killed soon after it did. */
+async function initialPeers(
+  config: MemberConfig,
+  world: World,
+  cluster: PlannedCluster | null,
+  members: Members,
+): Promise<readonly MemberInfo[]> {
+  if (members.list().length > 0) return [];
+  const planned = cluster ?? (await plannedPeers(config, world));
+  return planned.peers ?? planned.members.map((member) => ({ ...member, clientUrls: [], isLearner: false }));
+}
+
+/** The log has entries and none is applied. */
+async function plannedPeers(config: MemberConfig, world: World): Promise<PlannedCluster> {
+  if (config.initialClusterState === 'new') return beginCluster(config, undefined);
+  return joinCluster(config, world.fetchCluster);
+}
+
+/**
+ * Finishes what a crash interrupted between the store's replacement and the log's restart.
+ * @returns the hard state saved with the restarted log; null when there was nothing to do
+ */
+async function finishInstall(
+  config: MemberConfig,
+  world: World,
   wal: Wal,
-  { metadata }: Recovered,
-  folder: DataFolder,
-): InitialCluster {
-  if (Buffer.from(metadata).equals(encodeLogMetadata(configured))) return configured;
-  if (wal.lastIndex() === 0) {
-    throw new DataFolderError(
-      'inconsistent',
-      `the log in ${folder.walDirectory} was created for another cluster and holds nothing yet: remove the data folder`,
-    );
+  recovered: Recovered,
+  store: Store,
+  members: Members,
+): Promise<HardState | null> {
+  const intent = readIntent(world.disk, config.dataDirectory);
+  if (intent === null) return null;
+  const { index, term } = intent;
+  const replaced = store.appliedIndex === index && store.appliedTerm === term;
+  let hardState: HardState | null = null;
+  if (replaced && members.conf !== null && wal.term(index) !== term) {
+    const saved = recovered.hardState ?? { term: 0, vote: NONE, commit: 0 };
+    // In a term this log had not heard of, this member has not voted.
+    hardState = {
+      term: Math.max(saved.term, term),
+      vote: term > saved.term ? NONE : saved.vote,
+      commit: index,
+    };
+    await appended(wal, {
+      entries: [],
+      hardState,
+      snapshotMarker: { index, term, conf: members.conf },
+      mustSync: true,
+    });
+    world.env.log.log('info', 'finished installing a snapshot', { index, term });
   }
-  return { ...configured, ...decodeLogMetadata(metadata) };
+  clearIntent(world.disk, config.dataDirectory);
+  return hardState;
+}
+
+function appended(wal: Wal, batch: WalBatch): Promise<void> {
+  return new Promise((resolve, reject) => {
+    wal.append(batch, (error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+async function forceAlone(
+  wal: Wal,
+  { memberId }: MemberIdentity,
+  store: Store,
+  members: Members,
+  hardState: HardState,
+  env: Env,
+): Promise<HardState> {
+  const applied = { index: store.appliedIndex, conf: members.conf ?? EMPTY_CONF };
+  const forced = forceNewCluster(wal, memberId, applied, hardState);
+  env.log.log('warn', 'forcing a new cluster of this member alone', { removed: forced.entries.length });
+  if (forced.entries.length > 0) await appended(wal, { ...forced, mustSync: true });
+  return forced.hardState;
 }
 
 function checkTogether(wal: Wal, recovered: Recovered, store: Store, folder: DataFolder): void {
@@ -205,46 +315,49 @@ function checkTogether(wal: Wal, recovered: Recovered, store: Store, folder: Dat
  */
 async function bootstrap(
   wal: Wal,
-  recovered: Recovered,
+  saved: HardState | null,
   store: Store,
-  cluster: InitialCluster,
+  cluster: PlannedCluster | null,
 ): Promise<HardState> {
-  if (wal.lastIndex() > 0) {
-    const saved = recovered.hardState ?? { term: store.appliedTerm, vote: NONE, commit: 0 };
-    return { ...saved, commit: Math.max(saved.commit, store.appliedIndex) };
+  if (cluster === null || wal.lastIndex() > 0) {
+    const known = saved ?? { term: store.appliedTerm, vote: NONE, commit: 0 };
+    return { ...known, commit: Math.max(known.commit, store.appliedIndex) };
   }
+  // One that joins has no first entries of its own. It may have voted before it got any.
+  if (cluster.peers !== undefined) return saved ?? { term: 0, vote: NONE, commit: 0 };
   const { entries, hardState } = bootstrapEntries(cluster);
-  await new Promise<void>((resolve, reject) => {
-    wal.append({ entries, hardState, mustSync: true }, (error) =>
-      error === null ? resolve() : reject(error),
-    );
-  });
+  await appended(wal, { entries, hardState, mustSync: true });
   return hardState;
 }
 
-function assemble(parts: {
+async function assemble(parts: {
   config: MemberConfig;
   world: World;
   makers: PartMakers;
-  cluster: InitialCluster;
+  identity: MemberIdentity;
+  initialPeers: readonly MemberInfo[];
   wal: Wal;
   hardState: HardState;
   store: Store;
+  members: Members;
   release: () => void;
-}): MemberRuntime {
-  const { config, world, makers, cluster, wal, hardState, store } = parts;
-  const { env, network, failpoint } = world;
+}): Promise<MemberRuntime> {
+  const { config, world, makers, identity, wal, hardState, store, members } = parts;
+  const { env, failpoint } = world;
   const alarms = new Alarms(store);
-  const members = new Members(store);
   const conf = members.conf ?? EMPTY_CONF;
+  const confs = new ConfHistory(store.appliedIndex, members.conf);
+  const images = new SnapshotImages(store, env, (index) => confs.at(index));
+  const storage = new WalStorage(wal, { hardState, conf }, (logBegin) => images.take(logBegin));
   const node = makers.createNode({
-    id: cluster.memberId,
-    storage: new WalStorage(wal, { hardState, conf }),
+    id: identity.memberId,
+    storage,
     applied: store.appliedIndex,
     conf,
     random: (bound) => env.randomInt(bound),
     electionTicks: Math.max(2, Math.round(config.electionMs / config.heartbeatMs)),
     heartbeatTicks: 1,
+    preVote: config.preVote,
     maxTailBytes: TAIL_BYTES,
   });
   let runtime: MemberRuntime | null = null;
@@ -258,21 +371,36 @@ function assemble(parts: {
     applyCheckpoint: (...args: Parameters<MemberRuntime['lessor']['applyCheckpoint']>) =>
       runtime!.lessor.applyCheckpoint(...args),
   };
+  const network =
+    typeof world.network !== 'function'
+      ? world.network
+      : await world.network({
+          ...identity,
+          env,
+          isRemoved: (id) => members.isRemoved(id),
+          describe: () => ({ clusterVersion: members.clusterVersion, members: members.list() }),
+          onRemoved: (by) => runtime?.removedBy(by),
+        });
   runtime = new MemberRuntime({
     config,
     limits: limitsOf(config),
-    clusterId: cluster.clusterId,
-    memberId: cluster.memberId,
+    clusterId: identity.clusterId,
+    memberId: identity.memberId,
     env,
     network,
     failpoint,
+    disk: world.disk,
     node,
     wal,
+    storage,
+    images,
     store,
+    confs,
+    initialPeers: parts.initialPeers,
     alarms,
     members,
     applier: new Applier({ store, leases, alarms, members }, failpoint),
-    clusterVersion: `${etcdApi.apiVersion}.0`,
+    serverVersion: etcdApi.version,
     committedIndex: hardState.commit,
     lastIndex: wal.lastIndex(),
     releaseFolder: parts.release,

@@ -33,7 +33,7 @@ export interface WatchServiceOptions {
 /** What the service needs of a member. */
 export type WatchMember = Pick<
   Member,
-  'env' | 'store' | 'limits' | 'leader' | 'onApplied' | 'onLeaderChange'
+  'env' | 'store' | 'limits' | 'leader' | 'onApplied' | 'onStoreReplaced' | 'onLeaderChange'
 >;
 
 const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
@@ -48,6 +48,7 @@ export function createWatchService(
     progressIntervalMs: Math.max(MIN_PROGRESS_INTERVAL_MS, member.limits.watchProgressIntervalMs),
   });
   member.onApplied((batch) => hub.publish(batch));
+  member.onStoreReplaced(() => hub.storeAdvanced());
   const leaderLoss = new LeaderLoss(member);
   const open = new Set<WatchCall>();
   let closed = false;

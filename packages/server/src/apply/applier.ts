@@ -19,12 +19,13 @@ import {
   type Store,
   type WriteTransaction,
 } from '@quorate/mvcc';
-import type { ConfChange, ConfState } from '@quorate/raft';
+import type { ConfState } from '@quorate/raft';
 import type { Alarms } from '../alarms.ts';
 import { DomainError } from '../errors.ts';
 import type { Failpoint } from '../failpoints.ts';
 import type { LeaseState } from '../lease/lessor.ts';
-import { decodeMember, type Members } from '../membership/members.ts';
+import type { DecodedChange } from '../membership/change.ts';
+import type { Members } from '../membership/members.ts';
 import type { Operation } from '../operations.ts';
 import { costBytes } from '../quota.ts';
 import type { Outcome } from '../results.ts';
@@ -86,33 +87,33 @@ export class Applier {
 
   /**
    * A configuration change; part of applying it is that raft puts it into force.
-   * @param putIntoForce called once there is room in the store. Null: raft refused the change, which then only counts
-   *   as applied
+   * @param putIntoForce called once there is room in the store and the list of members allows the change. Null: raft refused
+   *   it, which then only counts as applied
    */
   applyConfChange(
     entry: { readonly index: number; readonly term: number },
-    change: ConfChange,
+    { change }: DecodedChange,
     putIntoForce: () => ConfState | null,
-  ): void {
+  ): Applied {
     const { store, members } = this.#state;
     const transaction = store.begin(entry.index, entry.term);
-    const conf = putIntoForce();
-    if (conf !== null) {
-      members.applyConf(transaction, conf);
-      for (const step of change.steps) {
-        if (step.kind === 'remove-node') {
-          members.applyRemove(transaction, step.id);
-        } else if (change.context.length > 0) {
-          const attributes = decodeMember(change.context);
-          members.applyAdd(transaction, {
-            id: step.id,
-            ...attributes,
-            isLearner: step.kind === 'add-learner',
-          });
-        }
+    let refusal: DomainError | null = null;
+    try {
+      if (change !== null) members.check(change);
+    } catch (error) {
+      refusal = asRefusal(error);
+    }
+    if (refusal === null) {
+      const conf = putIntoForce();
+      // The list was right and raft knows better: no voter would remain, or a change is still under way.
+      if (conf === null) refusal = new DomainError('MEMBER_NOT_ENOUGH_STARTED');
+      else {
+        members.applyConf(transaction, conf);
+        if (change !== null) members.apply(transaction, change);
       }
     }
     transaction.commit();
+    return { outcome: refusal === null ? DONE : null, refusal, events: null };
   }
 
   #run(transaction: WriteTransaction, operation: Operation): Outcome {
@@ -158,8 +159,14 @@ export class Applier {
       case 'member-attributes':
         members.applyAttributes(transaction, operation.memberId, operation.name, operation.clientUrls);
         return DONE;
+      case 'member-update':
+        members.applyPeerUrls(transaction, operation.memberId, operation.peerUrls);
+        return DONE;
       case 'cluster-version':
         members.applyVersion(transaction, operation.version);
+        return DONE;
+      case 'downgrade':
+        members.applyDowngrade(transaction, operation.target);
         return DONE;
     }
   }

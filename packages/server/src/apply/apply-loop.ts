@@ -12,6 +12,7 @@ import { type EventBatch, StoreBusyError } from '@quorate/mvcc';
 import { type ConfState, decodeConfChange, type Entry, EntryType } from '@quorate/raft';
 import { decodeEntry } from '../consensus/entry-codec.ts';
 import type { Env, Timer } from '../env.ts';
+import { type DecodedChange, decodeChange } from '../membership/change.ts';
 import type { Operation } from '../operations.ts';
 import type { Applied, Applier } from './applier.ts';
 
@@ -22,6 +23,8 @@ export interface ApplyLoopHost {
   onOutcome(origin: number, sequence: number, data: Uint8Array, operation: Operation, applied: Applied): void;
   /** Asks raft to put a committed change into force. @returns null when it does not fit and was refused */
   onConfChange(entry: Entry): ConfState | null;
+  /** A change of the configuration was applied or refused; `entry.data` as it was proposed. */
+  onConfChangeApplied(entry: Entry, decoded: DecodedChange, applied: Applied): void;
   /** Everything up to `index` is applied; called once per slice. */
   onProgress(index: number): void;
   onFatal(error: Error): void;
@@ -65,6 +68,20 @@ export class ApplyLoop {
     if (entries.length === 0 || this.#ended) return;
     this.#queue.push(entries);
     if (!this.#scheduled && this.#retry === null) this.#slice();
+  }
+
+  /** Drops what waits: it is part of a state that will take the place of this one. */
+  clear(): void {
+    this.#queue = [];
+    this.#at = 0;
+    this.#retry?.cancel();
+    this.#retry = null;
+  }
+
+  /** Another state is in place, that of `index`. */
+  restartAt(index: number): void {
+    this.clear();
+    this.#appliedIndex = index;
   }
 
   end(): void {
@@ -120,9 +137,10 @@ export class ApplyLoop {
 
   #applyOne(entry: Entry): void {
     if (entry.type === EntryType.confChange) {
-      const change = decodeConfChange(entry.data);
-      this.#applier.applyConfChange(entry, change, () => this.#host.onConfChange(entry));
+      const decoded = decodeChange(decodeConfChange(entry.data));
+      const applied = this.#applier.applyConfChange(entry, decoded, () => this.#host.onConfChange(entry));
       this.#appliedIndex = entry.index;
+      this.#host.onConfChangeApplied(entry, decoded, applied);
       return;
     }
     if (entry.data.length === 0) {

@@ -11,9 +11,17 @@ import { NO_PEERS } from '../network.ts';
 import { Driver } from './driver.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
+import { SnapshotImages } from './snapshot-images.ts';
 import { WalStorage } from './wal-storage.ts';
 
 const TICK_MS = 100;
+/** Nobody here falls so far behind as to need a snapshot. */
+const NO_STORE = {
+  openImageSource: () => {},
+  receiveImage: (): never => {
+    throw new Error('no snapshot was announced');
+  },
+};
 
 function confOf(ids: readonly bigint[]): ConfState {
   return { voters: ids, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
@@ -35,9 +43,11 @@ function start(options: {
   });
   const hardState: HardState = recovered.hardState ?? { term: 0, vote: NONE, commit: 0 };
   const conf = confOf(ids);
+  const images = new SnapshotImages(NO_STORE, env as unknown as Env, () => conf);
+  const storage = new WalStorage(wal, { hardState, conf }, (logBegin) => images.take(logBegin));
   const node = new RawNode({
     id,
-    storage: new WalStorage(wal, { hardState, conf }),
+    storage,
     conf,
     random: (bound) => env.randomInt(bound),
   });
@@ -46,7 +56,18 @@ function start(options: {
   const proposals = new Proposals(Number(id));
   const reads = new Reads();
   const driver = new Driver(
-    { node, wal, network, env: env as unknown as Env, proposals, reads, failpoint: () => {} },
+    {
+      node,
+      wal,
+      storage,
+      images,
+      store: NO_STORE,
+      network,
+      env: env as unknown as Env,
+      proposals,
+      reads,
+      failpoint: () => {},
+    },
     { tickMs: TICK_MS, committedIndex: hardState.commit },
     {
       onCommitted: (entries: readonly Entry[]) => {
@@ -55,6 +76,8 @@ function start(options: {
             applied.push(Buffer.from(entry.data).toString());
         driver.applied(entries.at(-1)!.index);
       },
+      onInstall: () => {},
+      onInstalled: () => {},
       onSoftState: () => {},
       onTick: () => {},
       onFatal: (error) => failures.push(error),

@@ -16,12 +16,17 @@
  * Time: a tick that comes late counts once, and only after the events that were waiting have been handled, so that news
  * which arrived during a pause is heard before an election timer acts on its absence.
  *
+ * Snapshots: `snapshot-images.ts` has what leaves, `snapshot-receiver.ts` what arrives. While one is being installed no
+ * `Ready` is taken: what raft wants to say or to write meanwhile waits until the state it speaks of is here.
+ *
  * Everything here is synchronous callbacks; a failing log or an error in any of it ends the member through `onFatal`.
  * Read next: `proposals.ts`, `reads.ts`, `../apply/apply-loop.ts`.
  */
+import type { ImageSink, Store } from '@quorate/mvcc';
 import {
   ConfChangeError,
   type ConfState,
+  decodeConfChange,
   decodeMessage,
   type Entry,
   encodeMessage,
@@ -34,18 +39,28 @@ import {
   type RawNode,
   type Ready,
   type Role,
+  type Snapshot,
+  type SnapshotMeta,
   type SoftState,
+  type Status,
 } from '@quorate/raft';
 import type { Wal, WalFailedError } from '@quorate/wal';
 import type { Env, Timer } from '../env.ts';
 import type { Failpoint } from '../failpoints.ts';
-import type { Network } from '../network.ts';
+import type { MessageKind, Network, PeerReport } from '../network.ts';
 import type { Proposals } from './proposals.ts';
 import type { Reads } from './reads.ts';
+import type { SnapshotImages } from './snapshot-images.ts';
+import { type ReceivedSnapshot, SnapshotReceiver } from './snapshot-receiver.ts';
+import type { WalStorage } from './wal-storage.ts';
 
 export interface DriverParts {
   readonly node: RawNode;
   readonly wal: Wal;
+  /** What `node` reads from. */
+  readonly storage: Pick<WalStorage, 'renew' | 'exhausted'>;
+  readonly images: SnapshotImages;
+  readonly store: Pick<Store, 'receiveImage'>;
   readonly network: Network;
   readonly env: Env;
   readonly proposals: Proposals;
@@ -62,6 +77,14 @@ export interface DriverOptions {
 export interface DriverHost {
   /** Committed entries, in order, each once. Calls `applied` when done, now or later. */
   onCommitted(entries: readonly Entry[]): void;
+  /**
+   * Puts a received state in the place of the own one; no committed entry is handed out before `done`. What was handed out
+   * and is not applied yet is part of that state.
+   * @param done when it is durable and visible
+   */
+  onInstall(meta: SnapshotMeta, sink: ImageSink, done: (error: Error | null) => void): void;
+  /** The log begins after that state, durably; the installation is complete. */
+  onInstalled(meta: SnapshotMeta): void;
   /** The leader or the own role changed. */
   onSoftState(state: SoftState, previous: SoftState): void;
   /** Once per tick, after raft's. */
@@ -76,12 +99,24 @@ interface Step {
   durable: boolean;
 }
 
+/** A change of the configuration that waits to be proposed or applied. */
+interface PendingChange {
+  readonly sequence: number;
+  /** When it was last handed to the leader; null while nobody has it. */
+  sentMs: number | null;
+}
+
+/** A change passed on to the leader that was not applied by then is passed on again: it may have been dropped there. */
+const CHANGE_RETRY_MS = 1_000;
+
 export class Driver {
   readonly #parts: DriverParts;
   readonly #options: DriverOptions;
   readonly #host: DriverHost;
   /** Sequences of proposals that raft has not taken yet, oldest first. */
   #unsubmitted: number[] = [];
+  /** Changes of the configuration, oldest first; the first is under way. Applying one twice is refused, so sending it twice does no harm. */
+  #changes: PendingChange[] = [];
   readonly #steps: Step[] = [];
   #appendsUnderWay = 0;
   /** A commit index that was not worth an append of its own: goes with the next one. */
@@ -94,6 +129,11 @@ export class Driver {
   #turning = false;
   #tick: Timer | null = null;
   #mayCampaign = true;
+  readonly #receiver: SnapshotReceiver;
+  /** A snapshot with its content that raft has not taken up yet. */
+  #offered: (ReceivedSnapshot & { readonly done: (error: Error | null) => void }) | null = null;
+  #installing = false;
+  #installed: ((error: Error | null) => void) | null = null;
   #ended = false;
 
   constructor(parts: DriverParts, options: DriverOptions, host: DriverHost) {
@@ -104,6 +144,15 @@ export class Driver {
     this.#term = status.hardState.term;
     this.#committedIndex = options.committedIndex;
     this.#appliedIndex = status.applied;
+    this.#receiver = new SnapshotReceiver(parts.store, parts.env.log, {
+      wants: (index, atTerm) => !this.#ended && index > this.#committedIndex && atTerm >= this.#term,
+      step: (message) => this.#step(message),
+      deliver: (received, done) => this.#deliverSnapshot(received, done),
+    });
+    parts.images.onReady(() => {
+      parts.node.storageAvailable();
+      this.#schedule();
+    });
   }
 
   get leader(): NodeId {
@@ -130,6 +179,7 @@ export class Driver {
   start(): void {
     const { network } = this.#parts;
     network.onMessage((from, bytes) => this.#receive(from, bytes));
+    network.onSnapshot((from, bytes, content, done) => this.#receiver.receive(from, bytes, content, done));
     network.onReport((report) => this.#report(report));
     this.#armTick();
     this.#turn();
@@ -140,6 +190,17 @@ export class Driver {
     this.#unsubmitted.push(sequence);
     // While an append is under way its completion begins the next turn.
     if (this.#appendsUnderWay === 0) this.#schedule();
+  }
+
+  /** Queues a change of the configuration that is already among `proposals`. */
+  proposeConfChange(sequence: number): void {
+    this.#changes.push({ sequence, sentMs: null });
+    this.#schedule();
+  }
+
+  /** Raft's state: who follows how far, while this member leads. Not for every request: it is copied. */
+  status(): Status {
+    return this.#parts.node.status();
   }
 
   /** Reads were added to `reads`. */
@@ -176,6 +237,8 @@ export class Driver {
   end(): void {
     this.#ended = true;
     this.#tick?.cancel();
+    this.#receiver.close();
+    this.#parts.images.close();
   }
 
   #schedule(): void {
@@ -191,12 +254,16 @@ export class Driver {
     if (this.#ended || this.#turning) return;
     this.#turning = true;
     try {
-      const { node, reads, env } = this.#parts;
+      const { node, reads, env, storage, images } = this.#parts;
+      if (storage.renew()) node.storageAvailable();
       this.#submitProposals();
+      this.#submitChange();
       reads.ask(env.monotonicMs(), (context) => node.readIndex(context).accepted);
       do {
-        while (!this.#ended && node.hasReady()) this.#perform(node.ready());
+        while (!this.#ended && !this.#installing && node.hasReady()) this.#perform(node.ready());
       } while (this.#maybeCampaign());
+      images.turned();
+      if (storage.exhausted) this.#schedule();
     } catch (error) {
       this.#fail(error as Error);
     } finally {
@@ -234,6 +301,24 @@ export class Driver {
     this.#unsubmitted = taken === queue.length ? [] : queue.slice(taken);
   }
 
+  /** One change at a time (thesis §4.1), whoever proposed it: what the leader cannot take now is offered again. */
+  #submitChange(): void {
+    const { node, proposals, env } = this.#parts;
+    for (let change = this.#changes[0]; change !== undefined; change = this.#changes[0]) {
+      const data = proposals.dataOf(change.sequence);
+      if (data !== null) {
+        const nowMs = env.monotonicMs();
+        if (change.sentMs !== null && nowMs - change.sentMs < CHANGE_RETRY_MS) return;
+        if (!node.proposeConfChange(decodeConfChange(data)).accepted) return;
+        change.sentMs = nowMs;
+        proposals.submitted(change.sequence);
+        return;
+      }
+      // Applied, or its caller has given up.
+      this.#changes.shift();
+    }
+  }
+
   #perform(ready: Ready): void {
     const { reads, failpoint } = this.#parts;
     if (ready.hardState !== null) {
@@ -261,7 +346,6 @@ export class Driver {
   }
 
   #persist(ready: Ready): void {
-    if (ready.snapshot !== null) throw new Error('a snapshot arrived and nothing here can install it');
     const step: Step = { sequence: ready.sequence, messages: ready.messagesAfterPersist, durable: false };
     this.#steps.push(step);
     if (ready.hardState !== null) this.#unsavedHardState = ready.hardState;
@@ -270,15 +354,42 @@ export class Driver {
       this.#confirmSteps();
       return;
     }
+    if (ready.snapshot === null) this.#append(step, ready.entries, null);
+    else this.#install(step, ready.entries, ready.snapshot);
+  }
+
+  #append(step: Step, entries: readonly Entry[], snapshot: Snapshot | null): void {
     const { wal, failpoint } = this.#parts;
     failpoint('raftBeforeSave');
     this.#appendsUnderWay++;
     const hardState = this.#unsavedHardState;
     this.#unsavedHardState = null;
-    wal.append({ entries: ready.entries, hardState, mustSync: true }, (error) => this.#saved(step, error));
+    const batch = { entries, hardState, mustSync: true, snapshotMarker: snapshot?.meta ?? null };
+    wal.append(batch, (error) => this.#saved(step, error, snapshot));
   }
 
-  #saved(step: Step, error: WalFailedError | null): void {
+  /** First the state, then the log: until the log begins anew, the old one still fits what the store may be after a crash. */
+  #install(step: Step, entries: readonly Entry[], snapshot: Snapshot): void {
+    const offered = this.#offered;
+    if (offered?.snapshot !== snapshot) throw new Error('raft took up a snapshot without content');
+    this.#offered = null;
+    this.#installing = true;
+    this.#installed = offered.done;
+    this.#host.onInstall(snapshot.meta, offered.sink, (error) => {
+      if (error !== null) this.#fail(error);
+      if (this.#ended) {
+        offered.done(error ?? new Error('the member is stopping'));
+        return;
+      }
+      try {
+        this.#append(step, entries, snapshot);
+      } catch (failure) {
+        this.#fail(failure as Error);
+      }
+    });
+  }
+
+  #saved(step: Step, error: WalFailedError | null, snapshot: Snapshot | null): void {
     this.#appendsUnderWay--;
     if (error !== null) {
       this.#fail(error);
@@ -289,11 +400,22 @@ export class Driver {
       this.#parts.failpoint('raftAfterSave');
       step.durable = true;
       this.#confirmSteps();
+      if (snapshot !== null) this.#finishInstall(snapshot.meta);
     } catch (failure) {
       this.#fail(failure as Error);
       return;
     }
     this.#turn();
+  }
+
+  #finishInstall(meta: SnapshotMeta): void {
+    this.#installing = false;
+    this.#committedIndex = Math.max(this.#committedIndex, meta.index);
+    this.#host.onInstalled(meta);
+    this.applied(meta.index);
+    const done = this.#installed;
+    this.#installed = null;
+    done?.(null);
   }
 
   /** Releases every step that is durable together with all before it. */
@@ -311,8 +433,21 @@ export class Driver {
   }
 
   #send(messages: readonly Message[]): void {
-    const { network } = this.#parts;
-    for (const message of messages) network.send(message.to, encodeMessage(message), kindOf(message));
+    for (const message of messages) {
+      if (message.type === MessageType.snapshot) this.#sendSnapshot(message);
+      else this.#parts.network.send(message.to, encodeMessage(message), kindOf(message));
+    }
+  }
+
+  #sendSnapshot(message: Message): void {
+    const { network, images, env } = this.#parts;
+    const content = message.snapshot === null ? null : images.send(message.snapshot, message.to);
+    if (content === null) throw new Error('raft sends a snapshot that was not taken from an image');
+    env.log.log('info', 'sending a snapshot', {
+      to: message.to.toString(16),
+      index: message.snapshot?.meta.index,
+    });
+    network.sendSnapshot(message.to, encodeMessage(message), content);
   }
 
   #receive(from: NodeId, bytes: Uint8Array): void {
@@ -320,23 +455,61 @@ export class Driver {
     try {
       const message = decodeMessage(bytes);
       if (message.from !== from) throw new ProtocolError('message names another sender');
+      // Content comes with `onSnapshot` alone.
+      if (message.type === MessageType.snapshot) throw new ProtocolError('a snapshot without its content');
       this.#parts.node.step(message);
     } catch (error) {
-      if (!isPeersFault(error)) {
-        this.#fail(error as Error);
-        return;
-      }
-      const { log } = this.#parts.env;
-      log.log('warn', 'dropped a message that no correct peer sends', { from: from.toString(16), error });
+      this.#blame(from, error as Error);
     }
     this.#schedule();
   }
 
-  #report(report: { to: NodeId; what: 'unreachable' | 'snapshot-ok' | 'snapshot-failed' }): void {
+  #step(message: Message): void {
     if (this.#ended) return;
-    const { node } = this.#parts;
-    if (report.what === 'unreachable') node.reportUnreachable(report.to);
-    else node.reportSnapshot(report.to, report.what === 'snapshot-ok' ? 'delivered' : 'failed');
+    try {
+      this.#parts.node.step(message);
+    } catch (error) {
+      this.#blame(message.from, error as Error);
+    }
+    this.#schedule();
+  }
+
+  /** @param error the sender's fault, or else ours */
+  #blame(from: NodeId, error: Error): void {
+    if (!isPeersFault(error)) {
+      this.#fail(error);
+      return;
+    }
+    const { log } = this.#parts.env;
+    log.log('warn', 'dropped a message that no correct peer sends', { from: from.toString(16), error });
+  }
+
+  /** The content is here and whole: raft decides whether it is news. */
+  #deliverSnapshot(received: ReceivedSnapshot, done: (error: Error | null) => void): void {
+    if (this.#ended || this.#installing || this.#turning) {
+      received.sink.abort();
+      done(new Error('the member cannot take a snapshot now'));
+      return;
+    }
+    this.#offered = { ...received, done };
+    this.#step(received.message);
+    this.#turn();
+    if (this.#offered === null) return;
+    // It was not: older than what is here, or from a leader of the past.
+    this.#offered = null;
+    received.sink.abort();
+    done(null);
+  }
+
+  #report({ to, what }: PeerReport): void {
+    if (this.#ended) return;
+    const { node, images } = this.#parts;
+    if (what === 'unreachable') node.reportUnreachable(to);
+    else {
+      const outcome = what === 'snapshot-ok' ? 'delivered' : 'failed';
+      images.reported(to, outcome);
+      node.reportSnapshot(to, outcome);
+    }
     this.#schedule();
   }
 
@@ -370,8 +543,8 @@ function isPeersFault(error: unknown): boolean {
   return code === 'PROTOCOL' || code === 'CODEC';
 }
 
-/** Votes, heartbeats, the log and snapshots travel apart, so that none of them waits behind a larger one. */
-function kindOf(message: Message): 'vote' | 'heartbeat' | 'append' | 'snapshot' {
+/** Votes, heartbeats and the log travel apart, so that none of them waits behind a larger one. */
+function kindOf(message: Message): MessageKind {
   switch (message.type) {
     case MessageType.vote:
     case MessageType.voteResponse:
@@ -384,8 +557,6 @@ function kindOf(message: Message): 'vote' | 'heartbeat' | 'append' | 'snapshot' 
     case MessageType.readIndex:
     case MessageType.readIndexResponse:
       return 'heartbeat';
-    case MessageType.snapshot:
-      return 'snapshot';
     default:
       return 'append';
   }

@@ -52,6 +52,9 @@ const KIND = {
   alarm: 8,
   'member-attributes': 9,
   'cluster-version': 10,
+  // 11 is a range within a txn.
+  'member-update': 12,
+  downgrade: 13,
 } as const satisfies Record<Operation['kind'], number>;
 
 const STEP_NONE = 0;
@@ -129,6 +132,14 @@ function writeOperation(out: Writer, operation: Operation): void {
     case 'cluster-version':
       out.text(operation.version);
       return;
+    case 'member-update':
+      out.int64(operation.memberId);
+      out.number(operation.peerUrls.length);
+      for (const url of operation.peerUrls) out.text(url);
+      return;
+    case 'downgrade':
+      out.text(operation.target ?? '');
+      return;
   }
 }
 
@@ -178,6 +189,14 @@ function readOperation(input: Reader): Operation {
       };
     case KIND['cluster-version']:
       return { kind: 'cluster-version', version: input.text() };
+    case KIND['member-update']:
+      return {
+        kind: 'member-update',
+        memberId: input.uint64(),
+        peerUrls: input.list(() => input.text()),
+      };
+    case KIND.downgrade:
+      return { kind: 'downgrade', target: input.text() || null };
     default:
       throw new EntryError(`operation kind ${kind} is not known`);
   }

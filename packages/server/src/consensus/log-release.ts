@@ -36,11 +36,23 @@ export class LogRelease {
     this.#confIndex = index;
   }
 
-  /** @param followers whether anybody else reads this log */
-  tick(conf: ConfState, followers: boolean): void {
+  /** The log begins anew after `index`. */
+  restartAt(index: number): void {
+    this.#marked = index;
+    this.#confIndex = index;
+    this.#released = Math.max(this.#released, index);
+  }
+
+  /**
+   * What followers may still want stays, and bounded: one that died must not keep the log for ever.
+   * @param wantedAfter index after which followers read; `Infinity` when nobody does
+   * @param heldIndex index of a snapshot on its way, whose receiver goes on from there; `Infinity` when there is none
+   */
+  tick(conf: ConfState, wantedAfter: number, heldIndex: number): void {
     const durable = this.#store.durableIndex;
     this.#maybeMark(durable, conf);
-    const upTo = followers ? durable - this.#options.snapshotCatchUpEntries : durable;
+    const oldest = durable - this.#options.snapshotCatchUpEntries;
+    const upTo = Math.min(durable, Math.max(oldest, wantedAfter), heldIndex);
     if (upTo <= this.#released) return;
     this.#failpoint('beforeLogRelease');
     this.#released = upTo;

@@ -40,7 +40,7 @@ export function createLessor(options: LessorOptions): Lessor {
 
 class StoredLessor implements Lessor {
   readonly #env: Env;
-  readonly #store: Pick<Store, 'leaseKeys'>;
+  readonly #store: Pick<Store, 'scanMeta' | 'leaseKeys'>;
   readonly #member: Pick<Member, 'propose'>;
   readonly #expiryLimits: ExpiryLimits;
   readonly #leases = new Map<bigint, Lease>();
@@ -56,7 +56,18 @@ class StoredLessor implements Lessor {
     this.#checkpoints = checkpoints
       ? new Checkpoints(env, this.#leases, (list, done) => this.#proposeCheckpoints(list, done))
       : null;
-    store.scanMeta(LEASES_TABLE, (key, row) => {
+    this.#read();
+  }
+
+  reload(): void {
+    assert(!this.primary, 'a leader gets no state from others', this.#leases.size);
+    this.#stopCounting('NOT_PRIMARY_LESSOR');
+    this.#leases.clear();
+    this.#read();
+  }
+
+  #read(): void {
+    this.#store.scanMeta(LEASES_TABLE, (key, row) => {
       const lease = readLease(key, row);
       this.#leases.set(lease.id, lease);
       return true;

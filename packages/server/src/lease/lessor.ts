@@ -40,5 +40,7 @@ export interface Lessor extends LeaseState {
   /** No longer leader: nothing expires here, queued revocations are dropped. */
   demote(): void;
   readonly primary: boolean;
+  /** Reads the leases again: another state took the store's place. Only where this member is not the primary. */
+  reload(): void;
   close(): void;
 }

@@ -4,16 +4,9 @@
  * Every member writes the same ones into its own empty log and counts them as committed, so that membership follows
  * from the log alone from the very first index.
  */
-import {
-  type ConfChange,
-  type Entry,
-  EntryType,
-  encodeConfChange,
-  type HardState,
-  NONE,
-} from '@quorate/raft';
+import { type Entry, EntryType, encodeConfChange, type HardState, NONE } from '@quorate/raft';
+import { encodeBootstrap } from './change.ts';
 import { clusterIdOf, memberIdOf } from './ids.ts';
-import { encodeMember } from './members.ts';
 
 export interface InitialMember {
   readonly name: string;
@@ -61,18 +54,13 @@ export function initialCluster(
 }
 
 export function bootstrapEntries(cluster: InitialCluster): { entries: Entry[]; hardState: HardState } {
-  const entries = cluster.members.map((member, position): Entry => {
-    const change: ConfChange = {
-      transition: 'auto',
-      steps: [{ kind: 'add-voter', id: member.id }],
-      context: encodeMember({ name: '', peerUrls: member.peerUrls, clientUrls: [], isLearner: false }),
-    };
-    return {
+  const entries = cluster.members.map(
+    ({ id, peerUrls }, position): Entry => ({
       index: position + 1,
       term: BOOTSTRAP_TERM,
       type: EntryType.confChange,
-      data: encodeConfChange(change),
-    };
-  });
+      data: encodeConfChange(encodeBootstrap(id, peerUrls)),
+    }),
+  );
   return { entries, hardState: { term: BOOTSTRAP_TERM, vote: NONE, commit: entries.length } };
 }

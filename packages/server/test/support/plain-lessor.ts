@@ -39,6 +39,7 @@ export function plainLessor({ store }: { readonly store: Store }): Lessor {
     renew: (id, done) => done(null, ttls.get(id) ?? 0),
     promote() {},
     demote() {},
+    reload() {},
     close() {},
   };
 }

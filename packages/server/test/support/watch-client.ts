@@ -46,6 +46,7 @@ export class WatchWorld {
           return world.leader;
         },
         onApplied: (listener) => store.onCommit(listener),
+        onStoreReplaced: () => {},
         onLeaderChange: (listener) => {
           this.#onLeaderChange = listener;
         },

@@ -1,0 +1,99 @@
+/**
+ * Who a new member is: worked out from the flags for a cluster that begins, asked from a running one for a member that joins.
+ *
+ * A member that joins was added before (`member add`), so the running cluster knows its peer URLs and has given it an id; the flags
+ * must list the same members, matched by their URLs, as etcd does. Nothing is written before this has succeeded.
+ */
+import type { MemberInfo } from '../member.ts';
+import type { FetchCluster, MemberConfig, RemoteCluster } from '../member-config.ts';
+import { BootstrapError, type InitialCluster, initialCluster } from './bootstrap.ts';
+import { formatId } from './ids.ts';
+
+type Flags = Pick<MemberConfig, 'name' | 'initialCluster' | 'initialClusterToken'>;
+
+/**
+ * The cluster this member begins together with others.
+ * @throws BootstrapError also when the others have one running in which this member took part already: it lost its data, and with
+ *   them its votes
+ */
+export async function beginCluster(
+  flags: Flags,
+  fetchCluster: FetchCluster | undefined,
+): Promise<InitialCluster> {
+  const cluster = initialCluster(flags.name, flags.initialCluster, flags.initialClusterToken);
+  if (cluster.members.length === 1 || fetchCluster === undefined) return cluster;
+  const running = await fetchCluster(urlsOfOthers(flags)).catch(() => null);
+  const known = running?.clusterId === cluster.clusterId ? memberOf(running, cluster.memberId) : undefined;
+  if (known !== undefined && known.clientUrls.length > 0) {
+    throw new BootstrapError(`member ${formatId(cluster.memberId)} has already been bootstrapped`);
+  }
+  return cluster;
+}
+
+/** The running cluster this member was added to. @throws BootstrapError */
+export async function joinCluster(
+  flags: Flags,
+  fetchCluster: FetchCluster | undefined,
+): Promise<InitialCluster & { readonly peers: readonly MemberInfo[] }> {
+  checkNames(flags);
+  const urls = urlsOfOthers(flags);
+  const cause = (text: unknown): BootstrapError =>
+    new BootstrapError(`cannot fetch cluster info from peer urls: ${text}`);
+  if (fetchCluster === undefined || urls.length === 0) {
+    throw cause('could not retrieve cluster information from the given URLs');
+  }
+  let running: RemoteCluster;
+  try {
+    running = await fetchCluster(urls);
+  } catch (error) {
+    throw cause((error as Error).message);
+  }
+  const members = matchByUrls(flags, running);
+  const own = members.find(({ name }) => name === flags.name);
+  if (own === undefined) throw new BootstrapError(`the running cluster has no member "${flags.name}"`);
+  const remote = memberOf(running, own.id);
+  if (remote !== undefined && remote.clientUrls.length > 0) {
+    // It took part and lost its data: under the same id it would break promises it no longer remembers.
+    throw new BootstrapError(
+      `member ${formatId(own.id)} has already been bootstrapped: remove it from the cluster and add it anew`,
+    );
+  }
+  return { clusterId: running.clusterId, memberId: own.id, members, peers: running.members };
+}
+
+/** The members in the flags with the ids that the running cluster has given them. */
+function matchByUrls(flags: Flags, running: RemoteCluster): InitialCluster['members'] {
+  const fail = (why: string): BootstrapError =>
+    new BootstrapError(`error validating peerURLs ${describe(running)}: ${why}`);
+  if (flags.initialCluster.length !== running.members.length) throw fail('member count is unequal');
+  return flags.initialCluster.map(({ name, peerUrls }) => {
+    const wanted = sorted(peerUrls);
+    const match = running.members.find((member) => sorted(member.peerUrls) === wanted);
+    if (match === undefined) throw fail(`unmatched member while checking PeerURLs (${peerUrls.join(',')})`);
+    return { id: match.id, name, peerUrls };
+  });
+}
+
+function checkNames(flags: Flags): void {
+  const own = flags.initialCluster.filter(({ name }) => name === flags.name);
+  if (own.length !== 1) {
+    throw new BootstrapError(`couldn't find local name "${flags.name}" in the initial cluster configuration`);
+  }
+}
+
+function urlsOfOthers(flags: Flags): readonly string[] {
+  return flags.initialCluster.filter(({ name }) => name !== flags.name).flatMap(({ peerUrls }) => peerUrls);
+}
+
+function memberOf(cluster: RemoteCluster, id: bigint): MemberInfo | undefined {
+  return cluster.members.find((member) => member.id === id);
+}
+
+function sorted(urls: readonly string[]): string {
+  return urls.toSorted().join();
+}
+
+function describe({ clusterId, members }: RemoteCluster): string {
+  const list = members.map(({ id, peerUrls }) => `${formatId(id)}=${peerUrls.join(',')}`);
+  return `{ClusterID:${formatId(clusterId)} Members:[${list.join(' ')}]}`;
+}
