@@ -7,6 +7,7 @@
  */
 import { MVCC_FAILPOINTS } from '@quorate/mvcc';
 import { listFailpoints } from '@quorate/server';
+import { WAL_FAILPOINTS } from '@quorate/wal';
 import type { LinkQuality } from '../sim/network.ts';
 import { Random } from '../sim/random.ts';
 
@@ -146,7 +147,7 @@ const FAILPOINTS = listFailpoints();
 export function drawPlan(seed: string): Plan {
   const random = new Random(seed, 'plan');
   const members = random.pick([1, 3, 3, 3, 3, 3, 5]);
-  const durationMs = random.between(4_000, 9_000);
+  const durationMs = random.between(5_000, 12_000);
   const noisy = random.chance(0.5);
   const quality: LinkQuality = {
     delayMs: random.pick([1, 2, 5, 15]),
@@ -201,7 +202,7 @@ function drawFaults(random: Random, seed: string, members: number, durationMs: n
   );
   if (kinds.length === 0) kinds.push('crash');
   const weights = Object.fromEntries(kinds.map((kind) => [kind, WEIGHTS[kind]]));
-  const count = random.between(2, 12);
+  const count = random.between(3, 24);
   const faults: TimedFault[] = [];
   for (let number = 0; number < count; number++) {
     const own = new Random(seed, `fault ${number}`);
@@ -226,8 +227,8 @@ function drawFault(random: Random, kind: Fault['kind'], members: number): Fault 
     case 'crash-all':
       return { kind, power, downMs };
     case 'failpoint': {
-      const name = random.chance(0.4) ? random.pick<string>(MVCC_FAILPOINTS) : random.pick(FAILPOINTS);
-      return { kind, machine, name, nth: random.pick([1, 2, 5, 20]), power, downMs };
+      const names = random.pick([FAILPOINTS, MVCC_FAILPOINTS, WAL_FAILPOINTS, ['walBeforeSync']] as const);
+      return { kind, machine, name: random.pick<string>(names), nth: random.pick([1, 1, 2, 8]), power, downMs };
     }
     case 'pause':
       return { kind, machine, forMs: random.pick([50, 600, 2_000, 5_000]) };

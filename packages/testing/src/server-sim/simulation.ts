@@ -10,6 +10,7 @@
  */
 import type { EventBatch } from '@quorate/mvcc';
 import { services } from '@quorate/proto';
+import { decodeMessage, MessageType } from '@quorate/raft';
 import type { Member } from '@quorate/server';
 import { memberIdOf } from '@quorate/server/testing';
 import type { HistoryWatch } from '../checkers/history.ts';
@@ -79,6 +80,7 @@ export class Simulation implements MachineHost {
     this.env = new SimEnv(`${plan.seed}/world`);
     this.network = new SimNetwork(this.env, new Random(plan.seed, 'network'));
     this.network.quality = plan.quality;
+    this.network.mayRepeat = (message) => decodeMessage(message).type !== MessageType.propose;
     this.recorder = new HistoryRecorder({ nowNs: () => Math.round(this.env.monotonicMs() * 1e6) });
     this.connections = new Connections(this.env, new Random(plan.seed, 'connections'));
     const names = Array.from({ length: plan.members }, (_, number) => `m${number}`);

@@ -165,7 +165,7 @@ export function carryCall(
         const copy = response === null ? null : Uint8Array.from(response);
         network.journey(() => {
           if (network.reach(callee, caller.id) !== caller || lost()) return;
-          answer(error === null ? null : new Error(error.message), copy);
+          answer(error, copy);
         });
       });
     });

@@ -80,6 +80,8 @@ export class SimNetwork {
   quality: LinkQuality = PERFECT_LINK;
   readonly env: SimEnv;
   readonly random: Random;
+  /** Which messages may arrive twice. A forwarded proposal must not: it would be another proposal. */
+  mayRepeat: (message: Uint8Array) => boolean = () => true;
   readonly #ports = new Map<bigint, Port>();
   /** `from>to` of links that let nothing through. */
   readonly #cut = new Set<string>();
@@ -113,6 +115,10 @@ export class SimNetwork {
     return {
       send: (to, message, kind) => this.#send(port, to, message, kind),
       sendSnapshot: (to, message, content) => {
+        if (!port.open) {
+          content.close();
+          return;
+        }
         this.tally.snapshots++;
         carrySnapshot(this, port, to, message.slice(), content);
       },
@@ -220,7 +226,7 @@ export class SimNetwork {
     // The sender's bytes are its own again after `send`.
     const copy = Uint8Array.from(message);
     this.#deliverLater(port, to, copy, kind);
-    if (this.random.chance(repeat)) {
+    if (this.random.chance(repeat) && this.mayRepeat(copy)) {
       this.tally.repeated++;
       this.#deliverLater(port, to, copy, kind);
     }
