@@ -112,6 +112,7 @@ export const groups: readonly Group[] = [
     fill: { keys: 100 * K },
     cases: [
       { name: 'get, linearizable, 1 client', kind: 'closed', clients: ONE, mix: [get(100 * K)] },
+      { name: 'get, linearizable, 64 clients', kind: 'closed', clients: C64, mix: [get(100 * K)] },
       { name: 'get, linearizable, 256 clients', kind: 'closed', clients: C256, mix: [get(100 * K)] },
       {
         name: 'get, serializable, 256 clients',
@@ -149,12 +150,19 @@ export const groups: readonly Group[] = [
         clients: C256,
         mix: [get(100 * K, 9), put(100 * K, 1)],
       },
-      {
-        name: 'txn: compare and put, 256 clients',
-        kind: 'closed',
-        clients: C256,
-        mix: [share({ kind: 'compare-and-put', valueBytes: VALUE_BYTES }, random(100 * K))],
-      },
+      ...(
+        [
+          [64, C64],
+          [256, C256],
+        ] as const
+      ).map(
+        ([clients, spread]): Case => ({
+          name: `txn: compare and put, ${clients} clients`,
+          kind: 'closed',
+          clients: spread,
+          mix: [share({ kind: 'compare-and-put', valueBytes: VALUE_BYTES }, random(100 * K))],
+        }),
+      ),
       {
         name: 'put, 64 clients, beside lists of 100k keys',
         kind: 'closed',
@@ -175,6 +183,7 @@ export const groups: readonly Group[] = [
         mix: [share({ kind: 'count' }, random(1))],
       },
       { name: 'at rest, 1M keys', kind: 'idle' },
+      { name: 'put, 64 clients, 1M keys', kind: 'closed', clients: C64, mix: [put(M)] },
       { name: 'restart, 1M keys', kind: 'restart' },
       {
         name: 'put, 64 clients, 1M keys, beside compactions',
@@ -252,7 +261,13 @@ export const groups: readonly Group[] = [
   { name: 'at rest', cases: [{ name: 'at rest, empty', kind: 'idle' }] },
   ...[100 * K, 5 * M].map((keys): Group => {
     const name = `restart, ${keys === 5 * M ? '5M' : '100k'} keys`;
-    return { name, fill: { keys }, cases: [{ name, kind: 'restart' }] };
+    const puts = {
+      name: 'put, 64 clients, 5M keys',
+      kind: 'closed',
+      clients: C64,
+      mix: [put(keys)],
+    } as const;
+    return { name, fill: { keys }, cases: [{ name, kind: 'restart' }, ...(keys === 5 * M ? [puts] : [])] };
   }),
 ];
 

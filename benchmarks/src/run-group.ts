@@ -23,6 +23,8 @@ export interface Settings {
   /** Data folders are made below it. */
   readonly dataDirectory: string;
   readonly generator: GeneratorProcess;
+  /** Processor profiles of our server's threads go here, one for each thread and start; null: none are made. */
+  readonly profileDirectory: string | null;
   /** Calls a second of an open-loop case. */
   rateOf(one: Extract<Case, { kind: 'open' }>): number;
   onCase(one: Case, figures: Figures, failure: string | undefined): void;
@@ -47,6 +49,7 @@ export async function runGroup(group: Group, name: ServerName, settings: Setting
         clientPort,
         flags: [`--quota-backend-bytes=${QUOTA_BYTES}`],
         readyTimeoutMs: READY_TIMEOUT_MS,
+        ...(settings.profileDirectory === null ? {} : { env: profiling(settings.profileDirectory) }),
       };
       const started = await (name === 'quorate' ? startQuorate(options) : startEtcd(options));
       if (settings.pin) pin(started.pid, SERVER_CORE);
@@ -73,9 +76,15 @@ export async function runGroup(group: Group, name: ServerName, settings: Setting
       }
     }
   } finally {
+    // A process that is killed leaves no profile.
+    if (settings.profileDirectory !== null) await server?.end('SIGTERM');
     await server?.stop();
     rmSync(dataDirectory, { recursive: true, force: true });
   }
+}
+
+function profiling(directory: string): Record<string, string> {
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${directory}` };
 }
 
 async function load(

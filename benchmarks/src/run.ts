@@ -10,7 +10,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findProgram } from '@quorate/testing';
@@ -33,6 +33,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     'data-dir': { type: 'string', default: tmpdir() },
     out: { type: 'string' },
+    profile: { type: 'string' },
     list: { type: 'boolean', default: false },
   },
 });
@@ -61,7 +62,14 @@ async function main(): Promise<void> {
   const generator = await GeneratorProcess.start();
   try {
     if (values.pin) pin(generator.pid, GENERATOR_CORE);
-    const settings = { seconds, warmupSec, pin: values.pin, dataDirectory: values['data-dir'], generator };
+    const settings = {
+      seconds,
+      warmupSec,
+      pin: values.pin,
+      dataDirectory: values['data-dir'],
+      generator,
+      profileDirectory: values.profile === undefined ? null : resolve(values.profile),
+    };
     for (const group of chosen) {
       for (let repeat = 0; repeat < repeats; repeat++) {
         for (const server of servers) {
