@@ -32,6 +32,8 @@ export class Harness {
   turns: (() => void)[] = [];
   nowMs = 0;
   fatal: Error | null = null;
+  /** An image is open, or may be: removal waits for it. */
+  imageOpen = false;
   /** Long reads under way, each with what it must answer. */
   readonly reads: { name: string; done: boolean }[] = [];
   readonly limits: Partial<StoreLimits>;

@@ -15,7 +15,9 @@ export function open(storage: StoreOptions['storage'], more: Partial<StoreOption
   });
 }
 
-export const asked = <T>(ask: (done: (error: Error | null, result: T) => void) => void): Promise<T> =>
+export const asked = <T>(
+  ask: (done: (error: Error | null, result: T | null) => void) => void,
+): Promise<T | null> =>
   new Promise((resolve, reject) =>
     ask((error, result) => (error === null ? resolve(result) : reject(error))),
   );
@@ -24,7 +26,7 @@ export const settled = (ask: (done: (error: Error | null) => void) => void): Pro
   new Promise((resolve, reject) => ask((error) => (error === null ? resolve() : reject(error))));
 
 export async function sourceOf(store: MvccStore): Promise<ImageSource> {
-  return (await asked((done) => store.openImageSource(done)))!;
+  return (await asked<ImageSource>((done) => store.openImageSource(done)))!;
 }
 
 export async function chunksOf(store: MvccStore): Promise<Uint8Array[]> {
@@ -41,7 +43,7 @@ export async function chunksOf(store: MvccStore): Promise<Uint8Array[]> {
 
 export async function fill(sink: ImageSink, chunks: readonly Uint8Array[]): Promise<ImageInfo> {
   for (const chunk of chunks) await settled((done) => sink.write(chunk, done));
-  return (await asked((done) => sink.finish(done)))!;
+  return (await asked<ImageInfo>((done) => sink.finish(done)))!;
 }
 
 /** Puts `from`'s state into `to`. */
