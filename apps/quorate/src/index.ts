@@ -50,6 +50,8 @@ export async function startQuorate(options: QuorateOptions): Promise<Quorate> {
   const { dataDir, listenClientUrls = ANY_PORT, log = SILENT } = options;
   const texts: Record<string, string> = {
     'data-dir': dataDir,
+    // A program that wants to be part of a cluster says where its peers connect.
+    'listen-peer-urls': '',
     'listen-client-urls': listenClientUrls.join(','),
     'advertise-client-urls': (options.advertiseClientUrls ?? listenClientUrls).join(','),
   };

@@ -11,6 +11,7 @@ import type { Env } from './env.ts';
 import type { Failpoint } from './failpoints.ts';
 import type { MemberInfo } from './member.ts';
 import type { InitialMember } from './membership/bootstrap.ts';
+import type { ResolveSrv } from './membership/srv-discovery.ts';
 import type { Network } from './network.ts';
 
 export interface MemberConfig {
@@ -107,6 +108,8 @@ export interface World {
   readonly network: Network | ((host: NetworkHost) => Network | Promise<Network>);
   /** Absent: nobody can be asked, so that joining a running cluster fails. */
   readonly fetchCluster?: FetchCluster;
+  /** Absent: the machine's DNS. */
+  readonly resolveSrv?: ResolveSrv;
   readonly failpoint: Failpoint;
   /** URL of a module that exports the failpoints as its default, for the log's thread; null when none is active. */
   readonly failpointModule: string | null;

@@ -5,17 +5,20 @@
  * Stop: listeners close and connections are asked to go; streams that would never end are ended; requests under way
  * finish; then the member closes log and store. A member that ends by itself takes the listeners down with it.
  */
+import { resolveSrv } from 'node:dns/promises';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { createGrpcServer, type GrpcServer, type Limits, type Listening } from '@quorate/grpc-server';
 import { createServices, type Services } from './api/services.ts';
 import type { ServerConfig } from './config/config.ts';
-import { ConfigError } from './config/errors.ts';
 import type { EndpointUrl } from './config/urls.ts';
 import { ImageFolder } from './etcd-image/image-folder.ts';
 import { createLessor } from './lease/create-lessor.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import type { Member } from './member.ts';
 import type { MemberConfig, World } from './member-config.ts';
+import type { InitialMember } from './membership/bootstrap.ts';
+import { discoverBySrv } from './membership/srv-discovery.ts';
+import { peerWorld } from './peer-world.ts';
 import { startMember } from './start-member.ts';
 
 export interface Server {
@@ -37,12 +40,7 @@ const STOP_GRACE_MS = 3_000;
 /** @throws ConfigError, DataFolderError, BootstrapError, and the errors of log, store and listeners: nothing is left open then */
 export async function startServer(config: ServerConfig, world: World): Promise<Server> {
   for (const warning of config.warnings) world.env.log.log('warn', warning);
-  if (config.mustExist && !world.disk.exists(`${config.dataDir}/store`)) {
-    throw new ConfigError(
-      `--initial-cluster-state=existing, but ${config.dataDir} holds no data: joining a cluster is not supported yet`,
-    );
-  }
-  const member = await startMember(memberConfig(config), world, createLessor);
+  const member = await startMember(await memberConfig(config, world), peerWorld(config, world), createLessor);
   const compaction = startAutoCompaction(member, config.autoCompaction);
   void member.stopped.then(() => compaction.stop());
   const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => world.env.afterPoll(callback));
@@ -118,21 +116,29 @@ function removeStaleSocket(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
 }
 
-function memberConfig(config: ServerConfig): MemberConfig {
+/** DNS is asked only by a member that has no data yet. */
+async function initialClusterOf(config: ServerConfig, world: World): Promise<readonly InitialMember[]> {
+  const { discoverySrv, name, peerUrls, dataDir } = config;
+  if (discoverySrv === null) return config.initialCluster;
+  if (world.disk.exists(`${dataDir}/store`)) return [{ name, peerUrls }];
+  return discoverBySrv(discoverySrv, { name, peerUrls }, world.resolveSrv ?? resolveSrv);
+}
+
+async function memberConfig(config: ServerConfig, world: World): Promise<MemberConfig> {
   return {
     name: config.name,
     dataDirectory: config.dataDir,
     walDirectory: config.walDir,
-    initialCluster: [{ name: config.name, peerUrls: config.peerUrls }],
+    initialCluster: await initialClusterOf(config, world),
     initialClusterToken: config.clusterToken,
-    initialClusterState: config.mustExist ? 'existing' : 'new',
-    forceNewCluster: false,
+    initialClusterState: config.initialClusterState,
+    forceNewCluster: config.forceNewCluster,
     clientUrls: config.advertiseClientUrls,
     heartbeatMs: config.heartbeatMs,
     electionMs: config.electionMs,
-    preVote: true,
-    strictReconfigCheck: true,
-    maxLearners: 1,
+    preVote: config.preVote,
+    strictReconfigCheck: config.strictReconfigCheck,
+    maxLearners: config.maxLearners,
     snapshotCount: config.snapshotCount,
     snapshotCatchUpEntries: config.snapshotCatchUpEntries,
     maxRequestBytes: config.maxRequestBytes,

@@ -9,24 +9,21 @@
 
 import type { LogLevel } from '../env.ts';
 import { isLogLevel, type LogFormat } from '../node/logger.ts';
+import { type ClusterConfig, clusterConfig } from './cluster.ts';
 import { type CompactionPolicy, parseCompaction } from './compaction.ts';
 import { ConfigError } from './errors.ts';
 import { FEATURE_GATES } from './flags.ts';
 import type { Settings } from './settings.ts';
-import { checkBindUrl, type EndpointUrl, parseUrls } from './urls.ts';
+import { checkBindUrl, type EndpointUrl } from './urls.ts';
 import { parseBool, ValueError } from './values.ts';
 
-export interface ServerConfig {
+export interface ServerConfig extends ClusterConfig {
   readonly name: string;
   readonly dataDir: string;
   /** Null: inside the data folder. */
   readonly walDir: string | null;
   readonly listenClientUrls: readonly EndpointUrl[];
   readonly advertiseClientUrls: readonly string[];
-  readonly peerUrls: readonly string[];
-  readonly clusterToken: string;
-  /** The member must already have data: it does not begin a cluster. */
-  readonly mustExist: boolean;
   readonly heartbeatMs: number;
   readonly electionMs: number;
   readonly snapshotCount: number;
@@ -81,9 +78,7 @@ export function resolveConfig(settings: Settings): ServerConfig {
     walDir: settings.string('wal-dir') || null,
     listenClientUrls,
     advertiseClientUrls: texts(settings.urls('advertise-client-urls')),
-    peerUrls: ownPeerUrls(settings, name),
-    clusterToken: settings.string('initial-cluster-token'),
-    mustExist: settings.string('initial-cluster-state') === 'existing',
+    ...clusterConfig(settings, name),
     ...ticks(settings),
     snapshotCount: settings.number('snapshot-count') || DEFAULT_SNAPSHOT_COUNT,
     snapshotCatchUpEntries: settings.number('snapshot-catchup-entries'),
@@ -163,47 +158,6 @@ function bindable(url: EndpointUrl): void {
   }
 }
 
-/**
- * The one member of the initial cluster must be this one. When only the name or the own peer URLs were given, the
- * initial cluster follows them.
- */
-function ownPeerUrls(settings: Settings, name: string): readonly string[] {
-  const advertised = texts(settings.urls('initial-advertise-peer-urls'));
-  if (!settings.isGiven('initial-cluster')) return advertised;
-  const members = initialCluster(settings.string('initial-cluster'));
-  const own = members.get(name);
-  if (own === undefined) {
-    throw new ConfigError(`couldn't find local name "${name}" in the initial cluster configuration`);
-  }
-  if (members.size > 1) {
-    throw new ConfigError('--initial-cluster with more than one member is not supported yet');
-  }
-  if (settings.isGiven('initial-advertise-peer-urls') && sorted(own) !== sorted(advertised)) {
-    throw new ConfigError(
-      `--initial-cluster has ${name}=${own.join(',')} but --initial-advertise-peer-urls is ${advertised.join(',')}`,
-    );
-  }
-  return own;
-}
-
-function initialCluster(text: string): Map<string, string[]> {
-  const members = new Map<string, string[]>();
-  for (const item of text.split(',')) {
-    const equals = item.indexOf('=');
-    const name = (equals < 0 ? '' : item.slice(0, equals)).trim();
-    if (name === '') throw new ConfigError(`--initial-cluster: "${item}" is not NAME=URL`);
-    try {
-      const urls = texts(parseUrls(item.slice(equals + 1)));
-      if (urls.length === 0) throw new ValueError(`no URL for member ${name}`);
-      members.set(name, [...(members.get(name) ?? []), ...urls]);
-    } catch (error) {
-      if (error instanceof ValueError) throw new ConfigError(`--initial-cluster: ${error.message}`);
-      throw error;
-    }
-  }
-  return members;
-}
-
 function ticks(settings: Settings): { heartbeatMs: number; electionMs: number } {
   const heartbeatMs = settings.number('heartbeat-interval');
   const electionMs = settings.number('election-timeout');
@@ -256,8 +210,4 @@ function logOf(settings: Settings): ServerConfig['log'] {
 
 function texts(urls: readonly EndpointUrl[]): readonly string[] {
   return urls.map((url) => url.text);
-}
-
-function sorted(urls: readonly string[]): string {
-  return urls.toSorted().join(',');
 }

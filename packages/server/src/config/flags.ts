@@ -90,10 +90,10 @@ discovery-key | string | - | discovery-config.client.secure.key | later | Discov
 discovery-cacert | string | - | discovery-config.client.secure.cacert | later | Discovery: CA file.
 discovery-user | string | - | discovery-config.client.auth.username | later | Discovery: user[:password].
 discovery-password | string | - | discovery-config.client.auth.password | later | Discovery: password.
-discovery-srv | string | - | = | refused | DNS SRV domain for bootstrap.
-discovery-srv-name | string | - | = | refused | Suffix of SRV service name (etcd-server[-ssl]-NAME).
-strict-reconfig-check | bool | true | = | later | Refuse changes of members that endanger the quorum.
-pre-vote | bool | true | = | later | Ask before an election whether it could be won.
+discovery-srv | string | - | = | used | DNS SRV domain for bootstrap.
+discovery-srv-name | string | - | = | used | Suffix of SRV service name (etcd-server[-ssl]-NAME).
+strict-reconfig-check | bool | true | = | used | Refuse changes of members that endanger the quorum.
+pre-vote | bool | true | = | used | Ask before an election whether it could be won.
 
 # auto-compaction
 auto-compaction-mode | string | periodic | = | used | "periodic" or "revision".
@@ -161,11 +161,11 @@ compaction-sleep-interval | duration | 10ms | = | none | Accepted for compatibil
 watch-progress-notify-interval | duration | 10m | = | used | How often watches that ask for it learn of progress; at least 100ms.
 warning-apply-duration | duration | 100ms | = | later | Log applies slower than this.
 bootstrap-defrag-threshold-megabytes | uint | 0 | = | later | Defragment at start when this much could be won.
-max-learners | int | 1 | = | later | Max learner members.
+max-learners | int | 1 | = | used | Max learner members.
 downgrade-check-time | duration | 5s | = | later | Downgrade status check period.
 
 # unsafe
-force-new-cluster | bool | false | = | refused | Make a cluster of one member from its data.
+force-new-cluster | bool | false | = | used | Make a cluster of one member from its data.
 unsafe-no-fsync | bool | false | = | used | Never wait for the disk: a power cut loses acknowledged writes.
 
 # command

@@ -138,10 +138,9 @@ describe('the command line follows Go', () => {
       ['--client-cert-auth'],
       ['--auto-tls'],
       ['--auth-token=jwt,sign-method=RS256'],
-      ['--force-new-cluster'],
-      ['--discovery-srv=example.org'],
+      ['--discovery-token=t'],
       ['--listen-client-urls=https://127.0.0.1:1', '--advertise-client-urls=https://a:1'],
-      ['--initial-cluster=default=http://localhost:2380,b=http://127.0.0.1:2381'],
+      ['--listen-peer-urls=https://127.0.0.1:1'],
     ]) {
       const error = await failure(args);
       expect(error).toBeInstanceOf(ConfigError);
@@ -277,7 +276,12 @@ describe('what comes of it', () => {
       walDir: null,
       peerUrls: ['http://localhost:2380'],
       clusterToken: 'etcd-cluster',
-      mustExist: false,
+      initialClusterState: 'new',
+      initialCluster: [{ name: 'default', peerUrls: ['http://localhost:2380'] }],
+      preVote: true,
+      strictReconfigCheck: true,
+      maxLearners: 1,
+      forceNewCluster: false,
       heartbeatMs: 100,
       electionMs: 1000,
       quotaBytes: 0,

@@ -1,0 +1,48 @@
+/**
+ * The world of a server's member: what it was given, and the real network on the peer port.
+ *
+ * A world that brings a network of its own keeps it.
+ */
+import { etcdApi } from '@quorate/proto';
+import type { ServerConfig } from './config/config.ts';
+import type { NetworkHost, World } from './member-config.ts';
+import { type Network, NO_PEERS } from './network.ts';
+import { fetchCluster } from './peers/join.ts';
+import { createPeerNetwork } from './peers/peer-network.ts';
+
+/** A member that joins asks every other one at once and waits so long for the first answer. */
+const JOIN_TIMEOUT_MS = 5_000;
+
+export function peerWorld(config: ServerConfig, world: World): World {
+  if (world.network !== NO_PEERS) return world;
+  return {
+    ...world,
+    network: (host) => openNetwork(config, host),
+    fetchCluster: (urls) => fetchCluster(urls, { env: world.env, timeoutMs: JOIN_TIMEOUT_MS }),
+  };
+}
+
+async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Network> {
+  const { env } = host;
+  const options = {
+    env,
+    clusterId: host.clusterId,
+    memberId: host.memberId,
+    serverVersion: etcdApi.version,
+    electionMs: config.electionMs,
+    isRemoved: (id: bigint) => host.isRemoved(id),
+    describe: () => host.describe(),
+    onRemoved: (by: bigint) => host.onRemoved(by),
+  };
+  try {
+    const network = await createPeerNetwork({ ...options, listenUrls: config.listenPeerUrls });
+    env.log.log('info', 'listening for peers', { addresses: network.addresses });
+    return network;
+  } catch (error) {
+    if (!config.peerListenerOptional || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    env.log.log('warn', 'the default peer port is taken: no other member can join this one', {
+      urls: config.listenPeerUrls.map(({ text }) => text),
+    });
+    return createPeerNetwork({ ...options, listenUrls: [] });
+  }
+}
