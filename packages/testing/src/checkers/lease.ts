@@ -7,7 +7,7 @@
  * healthy cluster: times without a majority and leader changes (each may start the whole TTL again) are added to it.
  */
 import { isLeaseEnd, Replay } from './committed.ts';
-import type { History, HistoryCall } from './history.ts';
+import type { History, HistoryCall, RecordedCall } from './history.ts';
 import { isOk } from './linearizable.ts';
 import type { Violation } from './watch.ts';
 import type { HistoryRevision, WatchHistory } from './watch-record.ts';
@@ -96,29 +96,19 @@ function findExpiries(
   const expiries = new Map<bigint, Expiry>();
   const replay = new Replay(committed);
   const seen = firstSeen(history);
-  const written = new Set(history.calls.filter(isOk).map((call) => call.revision));
-  const unknownDelete = history.calls.some(
-    ({ call, outcome }) => outcome.kind === 'unknown' && (call.kind === 'delete' || call.kind === 'txn'),
-  );
+  const unknown = history.calls.filter(({ outcome }) => outcome.kind === 'unknown');
   for (const entry of committed.revisions) {
     const before = replay.at(entry.revision - 1);
     const lease = leases.get(leaseOf(entry, before));
-    // A call that was answered with this revision made it (a read sees it, at most: then it is looked at, below).
-    if (lease === undefined) continue;
-    if (isLeaseEnd(entry, before)) {
-      if (deletedByCall(history.calls, entry.revision)) continue;
-      if (lease.revokes.length > 0 || unknownDelete) continue;
-      expiries.set(lease.id, { revision: entry.revision, seenNs: seen.get(entry.revision) ?? null });
-    } else if (
-      !written.has(entry.revision) &&
-      !unknownDelete &&
-      entry.events.every((e) => e.type === 'delete')
-    ) {
+    if (lease === undefined || deletedByCall(history.calls, entry.revision)) continue;
+    if (unknown.some(({ call }) => entry.events.some(({ record }) => mayDelete(call, record.key)))) continue;
+    if (!isLeaseEnd(entry, before))
       report(
         'leaseAtomic',
         `revision ${entry.revision} took some keys of lease ${lease.id.toString(16)}, not all`,
       );
-    }
+    else if (lease.revokes.length === 0)
+      expiries.set(lease.id, { revision: entry.revision, seenNs: seen.get(entry.revision) ?? null });
   }
   const kept = replay.at(committed.revisions.at(-1)?.revision ?? 1);
   return { expiries, held: new Set([...kept.values()].map((kv) => kv.lease)) };
@@ -134,6 +124,13 @@ function deletedByCall(calls: readonly HistoryCall[], revision: number): boolean
     (call) =>
       isOk(call) && call.revision === revision && (call.call.kind === 'delete' || call.call.kind === 'txn'),
   );
+}
+
+function mayDelete(call: RecordedCall, key: string): boolean {
+  if (call.kind === 'txn') return [...call.success, ...call.failure].some((step) => mayDelete(step, key));
+  if (call.kind !== 'delete') return false;
+  if (call.end === '') return call.key === key;
+  return key >= call.key && (call.end === '\0' || key < call.end);
 }
 
 /** When each revision first arrived at a watcher that notes times. */

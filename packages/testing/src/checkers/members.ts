@@ -44,6 +44,7 @@ export function checkMembers(
 
 function checkStatuses(history: History, report: (rule: MemberRule, detail: string) => void): void {
   const leaders = new Map<number, string>();
+  const disputes = new Set<string>();
   const before = new Map<string, History['statuses'][number]>();
   for (const status of [...history.statuses].sort((a, b) => a.atNs - b.atNs)) {
     const { member, term, leader, revision, appliedIndex, incarnation } = status;

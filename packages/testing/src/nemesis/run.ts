@@ -1,0 +1,242 @@
+/**
+ * One nemesis run: a cluster, a load, one fault after the other, rest, and the verdict of all checkers.
+ *
+ * The seed draws which kinds of faults the run knows (swarm testing: all at once hide each other), their order and
+ * their timing, the load, and the snapshot count. Processes are real, so a seed does not replay a run to the letter; it
+ * replays its plan.
+ *
+ * A green run must not be an empty one: `shortfalls` names what there was too little of.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkHistory } from '../checkers/check-history.ts';
+import type { History } from '../checkers/history.ts';
+import { HistoryRecorder, writeHistory } from '../checkers/recorder.ts';
+import type { Violation } from '../checkers/watch.ts';
+import { Cluster } from '../cluster/cluster.ts';
+import type { ServerKind } from '../process/server-process.ts';
+import { Random } from '../sim/random.ts';
+import type { Fault, FaultContext } from './fault.ts';
+import { FAULTS } from './faults.ts';
+import { comeToRest } from './final-phase.ts';
+import { StatusPoll } from './status-poll.ts';
+import { Story } from './story.ts';
+import { WORKLOAD, Worker, type WorkerKind } from './workload.ts';
+
+export interface NemesisOptions {
+  readonly kind: ServerKind;
+  readonly size: number;
+  /** Of faults and load; starting, coming to rest and checking come on top. */
+  readonly seconds: number;
+  readonly seed: string;
+  /** Only these faults; absent: the seed draws. */
+  readonly faults?: readonly string[];
+  readonly flags?: readonly string[];
+  readonly log?: (line: string) => void;
+  /** Watchers ask for progress and trust it; default: not with a server whose progress is known to be wrong. */
+  readonly askProgress?: boolean;
+  /** Leave folder and history even when all is well. */
+  readonly keep?: boolean;
+}
+
+export interface NemesisReport {
+  readonly options: NemesisOptions;
+  readonly plan: readonly string[];
+  readonly ok: number;
+  readonly failed: number;
+  readonly unknown: number;
+  readonly kills: number;
+  readonly leaderChanges: number;
+  readonly revisions: number;
+  readonly resumes: number;
+  /** By name: how often tried, how often seen to strike. */
+  readonly faults: Readonly<Record<string, { tried: number; fired: number }>>;
+  readonly violations: readonly Violation[];
+  readonly shortfalls: readonly string[];
+  /** Where the history is; null: it was not kept. */
+  readonly kept: string | null;
+}
+
+export async function runNemesis(options: NemesisOptions): Promise<NemesisReport> {
+  const { kind, size, seconds, seed, log = () => {} } = options;
+  const plan = drawPlan(options);
+  log(
+    `${kind} x${size}, seed ${seed}, snapshot count ${plan.snapshotCount}, faults: ${plan.faults.map((f) => f.name).join(' ')}`,
+  );
+  const start = process.hrtime.bigint();
+  const recorder = new HistoryRecorder({ nowNs: () => Number(process.hrtime.bigint() - start) });
+  const cluster = await Cluster.start({
+    kind,
+    size,
+    flags: [
+      `--snapshot-count=${plan.snapshotCount}`,
+      ...(kind === 'etcd' ? ['--pre-vote=true'] : []),
+      ...(options.flags ?? []),
+    ],
+  });
+  const poll = new StatusPoll(cluster, recorder);
+  const story = new Story(cluster, recorder, options.askProgress ?? kind !== 'etcd');
+  const workers = hire(cluster, recorder, seed);
+  const work = Promise.all(workers.map((worker) => worker.run()));
+  const disturbed: { fromNs: number; toNs: number }[] = [];
+  const tally: Record<string, { tried: number; fired: number }> = {};
+  let keep = true;
+  try {
+    const context: FaultContext = {
+      cluster,
+      recorder,
+      random: new Random(seed, 'faults'),
+      storySeen: () => story.seenByAll(),
+      memberAdded: (member) => story.follow(member),
+      memberRemoved: (member) => story.leave(member),
+    };
+    await sleep(1000);
+    const until = performance.now() + seconds * 1000;
+    while (performance.now() < until) {
+      const fault = context.random.pick(plan.faults);
+      const fromNs = recorder.nowNs();
+      const { fired, detail } = await fault.strike(context);
+      recorder.fault(fault.name, `${fired ? '' : 'did not strike: '}${detail}`);
+      const counted = tally[fault.name] ?? { tried: 0, fired: 0 };
+      tally[fault.name] = { tried: counted.tried + 1, fired: counted.fired + Number(fired) };
+      await cluster.healAll();
+      disturbed.push({ fromNs, toNs: recorder.nowNs() });
+      log(
+        `  ${fault.name} ${fired ? '' : '(did not strike) '}${detail}, serving after ${Math.round((recorder.nowNs() - fromNs) / 1e6)} ms`,
+      );
+      await sleep(context.random.between(300, 1500));
+    }
+    for (const worker of workers) worker.stop();
+    await work;
+    const rest = await comeToRest(cluster, recorder, story);
+    poll.stop();
+    story.close();
+    const history = recorder.history();
+    const found = [
+      ...rest.violations,
+      ...unexpectedEnds(cluster),
+      ...checkHistory({
+        history,
+        drained: rest.drained,
+        dumps: rest.dumps,
+        compactRevision: story.compactRevision(),
+        conservation: { bankTotal: WORKLOAD.bankTotal, bankAccounts: WORKLOAD.bankAccounts },
+        leases: {
+          endNs: recorder.nowNs(),
+          disturbed,
+          leaderChangesNs: poll.leaderChangesNs,
+          electionTimeoutMs: cluster.electionMs,
+        },
+      }),
+    ];
+    const violations = found.filter(({ rule }) => KNOWN_DIFFERENCES[kind][rule] === undefined);
+    const counts = countCalls(history);
+    const report = {
+      options,
+      plan: plan.faults.map((fault) => fault.name),
+      ...counts,
+      kills: recorder.faults
+        .filter((fault) => fault.kind === 'kill')
+        .reduce((sum, { detail }) => sum + detail.split(' ').length, 0),
+      leaderChanges: poll.leaderChangesNs.length,
+      revisions: rest.revision,
+      resumes: story.resumes(),
+      faults: tally,
+      violations,
+    };
+    const shortfalls = shortfallsOf(report, seconds);
+    keep = options.keep === true || violations.length > 0;
+    const kept = keep ? join(cluster.folder, 'history.jsonl') : null;
+    if (kept !== null)
+      writeFileSync(kept, writeHistory({ ...history, watches: [...history.watches, ...rest.drained] }));
+    return { ...report, shortfalls, kept };
+  } finally {
+    for (const worker of workers) worker.stop();
+    poll.stop();
+    story.close();
+    await cluster.stop({ keepLogs: keep });
+    await work;
+  }
+}
+
+/** Rules that a server is known to break, or that its answers cannot prove; with the reason. */
+const KNOWN_DIFFERENCES: Readonly<Record<ServerKind, Readonly<Record<string, string>>>> = {
+  quorate: {},
+  etcd: {
+    oneLeaderPerTerm:
+      'its Status tells the term of the last applied entry beside the leader of the present term',
+  },
+};
+
+function drawPlan({ kind, size, seed, faults }: NemesisOptions): {
+  faults: readonly Fault[];
+  snapshotCount: number;
+} {
+  const random = new Random(seed, 'plan');
+  const snapshotCount = random.pick([50, 100, 1000]);
+  if (faults !== undefined) {
+    const named = faults.map((name) => FAULTS.find((fault) => fault.name === name) ?? name);
+    const wrong = named.filter((fault) => typeof fault === 'string');
+    if (wrong.length > 0) throw new Error(`no such fault: ${wrong.join(' ')}`);
+    return { faults: named as Fault[], snapshotCount };
+  }
+  const world = { kind, members: { length: size } } as unknown as Cluster;
+  const able = FAULTS.filter((fault) => (fault.unable?.(world) ?? null) === null);
+  const drawn = able.filter(() => random.chance(0.4));
+  // A run without a new leader proves little.
+  const leaderFaults = able.filter((fault) => /leader|all/.test(fault.name));
+  return { faults: [...new Set([random.pick(leaderFaults), random.pick(able), ...drawn])], snapshotCount };
+}
+
+/** A register client pinned to each member, everything else goes wherever it is served. */
+function hire(cluster: Cluster, recorder: HistoryRecorder, seed: string): Worker[] {
+  const kinds: WorkerKind[] = ['register', 'bank', 'bank', 'set', 'lock', 'lock', 'lease', 'lease'];
+  const members = [...cluster.members];
+  const worker = (kind: WorkerKind, number: number, reach: Cluster['members']) =>
+    new Worker(kind, number, reach, recorder, new Random(seed, `${kind}${number}`), WORKLOAD);
+  return [
+    ...kinds.map((kind, number) => worker(kind, number, members)),
+    ...members.map((member, index) => worker('register', kinds.length + index, [member])),
+  ];
+}
+
+function unexpectedEnds(cluster: Cluster): Violation[] {
+  return cluster.members.flatMap((member) =>
+    member.unexpectedEnds.map(({ incarnation, code, signal }) => ({
+      rule: 'unexpectedEnd',
+      detail: `${member.name}, life ${incarnation}: exit code ${code}, signal ${signal}`,
+    })),
+  );
+}
+
+function countCalls({ calls }: History): { ok: number; failed: number; unknown: number } {
+  const count = (kind: string) => calls.filter((call) => call.outcome.kind === kind).length;
+  return { ok: count('ok'), failed: count('failed'), unknown: count('unknown') };
+}
+
+/** What there was too little of to call a run green. */
+function shortfallsOf(
+  report: Pick<NemesisReport, 'ok' | 'kills' | 'leaderChanges' | 'revisions' | 'faults' | 'plan'>,
+  seconds: number,
+): string[] {
+  const shortfalls: string[] = [];
+  const atLeast = (what: string, count: number, least: number) => {
+    if (count < least) shortfalls.push(`${what}: ${count}, expected at least ${least}`);
+  };
+  atLeast('answered calls', report.ok, seconds * 20);
+  atLeast('revisions', report.revisions, seconds * 5);
+  const tried = Object.entries(report.faults);
+  atLeast(
+    'faults that struck',
+    tried.reduce((sum, [, { fired }]) => sum + fired, 0),
+    Math.max(1, Math.floor(seconds / 20)),
+  );
+  const deposing = tried.filter(([name]) =>
+    /^(kill-leader|kill-all|pause-leader-(3|10)x|partition-leader|move-leader)$/.test(name),
+  );
+  atLeast('leader changes', report.leaderChanges, deposing.some(([, { fired }]) => fired > 0) ? 1 : 0);
+  for (const [name, { tried: times, fired }] of tried)
+    if (times >= 2 && fired === 0) shortfalls.push(`${name} never struck in ${times} attempts`);
+  return shortfalls;
+}
