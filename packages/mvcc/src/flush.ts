@@ -325,7 +325,8 @@ export class Flusher {
    */
   openPin(done: PinDone): void {
     this.flush((error) => {
-      if (error !== null) done(error, null);
+      const gone = error ?? this.#gone();
+      if (gone !== null) done(gone, null);
       else {
         this.#waitingPins.push({ compactRevision: this.#durable.compactRevision, done });
         this.advance();
@@ -341,11 +342,17 @@ export class Flusher {
     for (const { done } of ready) this.flush((error) => this.#takePin(error, done));
   }
 
+  /** Why no image can be taken any more. */
+  #gone(): Error | null {
+    if (this.#failed !== null) return this.#failed;
+    if (this.#closing) return new StoreClosedError('the store is closed');
+    return this.#retired ? replaced() : null;
+  }
+
   #takePin(error: Error | null, done: PinDone): void {
-    const closed = this.#closing ? new StoreClosedError('the store is closed') : null;
-    const failed = error ?? this.#failed ?? closed ?? (this.#retired ? replaced() : null);
-    if (failed !== null) {
-      done(failed, null);
+    const gone = error ?? this.#gone();
+    if (gone !== null) {
+      done(gone, null);
       return;
     }
     // With a flush under way the small tables on disk may be newer at any moment.

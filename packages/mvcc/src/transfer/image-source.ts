@@ -40,6 +40,7 @@ export class ChunkedImage implements ImageSource {
       let chunk: Uint8Array | null = null;
       try {
         if (this.#failed !== null) throw this.#failed;
+        if (this.#stage !== 'over') this.#image.check();
         chunk = this.#next();
       } catch (error) {
         // What was given out so far cannot be taken back, so there is no going on either.

@@ -227,11 +227,16 @@ export class OpenImage implements StoreImage {
     }
   }
 
-  readRecords(maxBytes: number): readonly ImageRecord[] {
-    const records: ImageRecord[] = [];
+  /** @throws when it is closed, or the store it is of was closed or got another state */
+  check(): void {
     if (this.#closed) throw new Error('the image is closed');
-    const { view, monotonicMs, sliceMs, check } = this.#host;
-    check();
+    this.#host.check();
+  }
+
+  readRecords(maxBytes: number): readonly ImageRecord[] {
+    this.check();
+    const records: ImageRecord[] = [];
+    const { view, monotonicMs, sliceMs } = this.#host;
     const deadlineMs = monotonicMs() + sliceMs;
     let bytes = 0;
     let untilLook = RECORDS_PER_LOOK;
