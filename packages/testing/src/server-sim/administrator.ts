@@ -145,7 +145,7 @@ export class Administrator {
 
   #remove(machine: Machine, fired: () => void, next: (done: boolean) => void): void {
     const simulation = this.#simulation;
-    if (machine.removed || machine.leaving || machine.id === 0n) {
+    if (machine.removed || machine.leaving || simulation.reachable().length === 1) {
       next(false);
       return;
     }

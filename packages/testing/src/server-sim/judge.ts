@@ -6,6 +6,7 @@
  */
 import { checkHistory } from '../checkers/check-history.ts';
 import type { HistoryWatch } from '../checkers/history.ts';
+import { hashStory } from './hash-kv.ts';
 import type { Simulation } from './simulation.ts';
 
 export interface JudgeOptions {
@@ -28,7 +29,17 @@ export async function judge(simulation: Simulation, { drained, pass }: JudgeOpti
     });
   }
   await pass(() => waiting === 0);
+  const events = [...invariants.revisions.values()]
+    .sort((a, b) => a.revision - b.revision)
+    .flatMap((batch) => batch.events);
   for (const { member, hash, compactRevision } of hashes) {
+    const expected = hashStory(events, revision, compactRevision);
+    if (hash !== expected) {
+      throw invariants.broken(
+        'hash of the story',
+        `${member} says ${hash} at ${revision}, it is ${expected}`,
+      );
+    }
     recorder.hashes.push({ atNs: recorder.nowNs(), member, revision, compactRevision, hash });
   }
   const dumps = members.map((member) => ({

@@ -45,6 +45,7 @@ export interface MachineConfig {
   readonly joins: boolean;
   readonly snapshotCount: number;
   readonly catchUpEntries: number;
+  readonly walSegmentBytes: number;
   readonly electionMs: number;
   readonly progressIntervalMs: number;
   readonly clock: { readonly offsetMs: number; readonly rate: number };
@@ -287,7 +288,7 @@ export class Machine {
       snapshotCount: config.snapshotCount,
       snapshotCatchUpEntries: config.catchUpEntries,
       watchProgressIntervalMs: config.progressIntervalMs,
-      walSegmentBytes: 16 * 1024,
+      walSegmentBytes: config.walSegmentBytes,
       storeLimits: SMALL_STORE,
     };
   }
@@ -309,7 +310,7 @@ export class Machine {
       failpointModule: null,
       modeOf: () => null,
       inThread: {
-        backend: mutations.backend(this.backend),
+        backend: mutations.backend(this.backend, (name) => this.#visit(life, name)),
         // Zero would keep the order of turns, but a disk takes its time.
         schedule: (flush) => env.setTimer(this.diskMs, flush),
       },

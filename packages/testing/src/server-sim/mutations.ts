@@ -13,7 +13,8 @@ import type { Disk } from '@quorate/wal';
 
 export interface Mutations {
   disk(disk: Disk): Disk;
-  backend(backend: Backend): Backend;
+  /** @param visit a place where the member may crash */
+  backend(backend: Backend, visit: (failpoint: string) => void): Backend;
   network(network: Network): Network;
   store<S extends Store>(store: S, env: Env): S;
   lessor(lessor: Lessor, member: Member): Lessor;

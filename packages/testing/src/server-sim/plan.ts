@@ -51,6 +51,8 @@ export type Fault =
   | { readonly kind: 'move-leader'; readonly to: number }
   | { readonly kind: 'defragment'; readonly machine: number }
   | { readonly kind: 'compact'; readonly behind: number }
+  /** The space alarm is raised: puts are refused everywhere until it is cleared. */
+  | { readonly kind: 'alarm'; readonly machine: number; readonly forMs: number }
   /** Member changes. A new machine is added as a learner and promoted; `remove` takes one out; `replace` does both. */
   | { readonly kind: 'add' }
   | { readonly kind: 'remove'; readonly machine: number }
@@ -82,6 +84,7 @@ export interface Plan {
   readonly electionMs: number;
   readonly snapshotCount: number;
   readonly catchUpEntries: number;
+  readonly walSegmentBytes: number;
   readonly progressIntervalMs: number;
   readonly diskMs: number;
   /** By machine; those that join later take from the front again. Not above 1: leases are judged by the simulator's clock. */
@@ -112,6 +115,7 @@ const KINDS = [
   'move-leader',
   'defragment',
   'compact',
+  'alarm',
   'add',
   'remove',
   'replace',
@@ -136,6 +140,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'move-leader': 3,
   defragment: 2,
   compact: 4,
+  alarm: 1,
   add: 2,
   remove: 1,
   replace: 2,
@@ -143,11 +148,12 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
 
 /** Visited with traffic; the others only while a member starts. */
 const FAILPOINTS = listFailpoints();
+const INSTALLING = FAILPOINTS.filter((name) => /install|image/i.test(name));
 
 export function drawPlan(seed: string): Plan {
   const random = new Random(seed, 'plan');
   const members = random.pick([1, 3, 3, 3, 3, 3, 5]);
-  const durationMs = random.between(5_000, 12_000);
+  const durationMs = random.between(6_000, 18_000);
   const noisy = random.chance(0.5);
   const quality: LinkQuality = {
     delayMs: random.pick([1, 2, 5, 15]),
@@ -165,15 +171,16 @@ export function drawPlan(seed: string): Plan {
     durationMs,
     electionMs: random.pick([500, 1000]),
     snapshotCount,
-    catchUpEntries: random.pick([0, 2, 5, 20]),
+    catchUpEntries: random.pick([0, 1, 5, 20]),
+    walSegmentBytes: random.pick([4 * 1024, 4 * 1024, 16 * 1024]),
     progressIntervalMs: random.pick([500, 2_000, 600_000]),
     diskMs: random.pick([0, 1, 1, 5, 20]),
     clockRates: Array.from({ length: 9 }, () => random.pick([1, 1, 0.995, 0.98])),
     quality,
-    clients: random.between(2, 5),
+    clients: random.between(2, 6),
     watchers: random.between(1, 3),
     keys: random.between(3, 8),
-    thinkMs: random.pick([20, 50, 100]),
+    thinkMs: random.pick([15, 30, 80]),
     mix: drawMix(random),
     faults: drawFaults(random, seed, members, durationMs),
   };
@@ -202,7 +209,7 @@ function drawFaults(random: Random, seed: string, members: number, durationMs: n
   );
   if (kinds.length === 0) kinds.push('crash');
   const weights = Object.fromEntries(kinds.map((kind) => [kind, WEIGHTS[kind]]));
-  const count = random.between(3, 24);
+  const count = random.between(4, 32);
   const faults: TimedFault[] = [];
   for (let number = 0; number < count; number++) {
     const own = new Random(seed, `fault ${number}`);
@@ -227,8 +234,15 @@ function drawFault(random: Random, kind: Fault['kind'], members: number): Fault 
     case 'crash-all':
       return { kind, power, downMs };
     case 'failpoint': {
-      const names = random.pick([FAILPOINTS, MVCC_FAILPOINTS, WAL_FAILPOINTS, ['walBeforeSync']] as const);
-      return { kind, machine, name: random.pick<string>(names), nth: random.pick([1, 1, 2, 8]), power, downMs };
+      const names = random.pick([FAILPOINTS, MVCC_FAILPOINTS, WAL_FAILPOINTS, INSTALLING, ['walBeforeSync']]);
+      return {
+        kind,
+        machine,
+        name: random.pick<string>(names),
+        nth: random.pick([1, 1, 2, 8]),
+        power,
+        downMs,
+      };
     }
     case 'pause':
       return { kind, machine, forMs: random.pick([50, 600, 2_000, 5_000]) };
@@ -253,6 +267,8 @@ function drawFault(random: Random, kind: Fault['kind'], members: number): Fault 
       return { kind, to: machine };
     case 'defragment':
       return { kind, machine };
+    case 'alarm':
+      return { kind, machine, forMs };
     case 'compact':
       return { kind, behind: random.pick([0, 1, 5, 30]) };
     case 'add':

@@ -9,7 +9,7 @@
  * Read `plan.ts` for what is done, `machine.ts` for a member and its crashes, `clients.ts` and `watcher.ts` for its users.
  */
 import type { EventBatch } from '@quorate/mvcc';
-import { services } from '@quorate/proto';
+import { AlarmRequest, services } from '@quorate/proto';
 import { decodeMessage, MessageType } from '@quorate/raft';
 import type { Member } from '@quorate/server';
 import { memberIdOf } from '@quorate/server/testing';
@@ -47,6 +47,19 @@ export interface RunOptions {
 
 const HEALED_MS = 60_000;
 const TOKEN = 'simulated';
+const ALARM = services['etcdserverpb.Maintenance'].Alarm.path;
+const ALARM_ON = 1;
+const ALARM_OFF = 2;
+const NO_SPACE = 1;
+const EVERYTHING = {
+  key: 'k',
+  end: '\0',
+  withoutPuts: false,
+  withoutDeletes: false,
+  withPrevious: false,
+  progress: false,
+  needsLeader: false,
+};
 const DEFRAGMENT = services['etcdserverpb.Maintenance'].Defragment.path;
 
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
@@ -274,10 +287,18 @@ export class Simulation implements MachineHost {
         const target = this.list.find(({ serving }) => serving);
         if (target === undefined || revision < 1) return;
         client.once({ kind: 'compact', revision }, target, (ok) => {
-          if (ok) this.#fired(fault);
+          if (!ok) return;
+          this.#fired(fault);
+          this.#watchFrom(revision);
         });
         return;
       }
+      case 'alarm':
+        this.#alarm(machine!.id, ALARM_ON, () => {
+          this.#fired(fault);
+          this.env.setTimer(fault.forMs, () => this.#alarm(machine!.id, ALARM_OFF, () => {}));
+        });
+        return;
       case 'add':
         this.#administrator.add(() => this.#fired(fault));
         return;
@@ -288,6 +309,29 @@ export class Simulation implements MachineHost {
         this.#administrator.replace(machine!, () => this.#fired(fault));
         return;
     }
+  }
+
+  /** A watch that begins exactly where a compaction ended, which is the oldest it may ask for. */
+  #watchFrom(revision: number): void {
+    const wish = { ...EVERYTHING, startRevision: revision };
+    const number = this.#watchers.length;
+    const random = new Random(this.plan.seed, `watcher ${number}`);
+    const world = { ...this.#clientWorld(), count: (what: string) => this.#count(what) };
+    const watcher = new Watcher(random.int(this.list.length), wish, world, random);
+    this.#watchers.push(watcher);
+    watcher.start();
+  }
+
+  /** Tries one member after the other until one takes it. */
+  #alarm(memberID: bigint, action: number, done: () => void, tries = 40): void {
+    const machines = this.reachable();
+    const machine = machines[tries % machines.length]!;
+    if (tries === 0) return;
+    const request = AlarmRequest.encode({ action, memberID, alarm: NO_SPACE });
+    this.connections.call(machine, ALARM, request, 8_000, (answer) => {
+      if (answer.status === 'ok') done();
+      else this.env.setTimer(200, () => this.#alarm(memberID, action, done, tries - 1));
+    });
   }
 
   #fired(fault: Fault): void {
@@ -403,8 +447,10 @@ export class Simulation implements MachineHost {
   onEnded(machine: Machine, error: Error | null): void {
     this.note(`${machine.name} ends: ${error?.message ?? 'as asked'}`);
     if (machine.leaving) {
-      machine.removed = true;
-      this.#count('removed members ended');
+      // The administrator switches it off in a while; until then it ends as often as it is started.
+      if (machine.stoppingFor === null && !machine.mayFail) this.#count('removed members ended');
+      else if (machine.stoppingFor !== null) this.#moving--;
+      this.#restartLater(machine, 300);
       return;
     }
     if (machine.stoppingFor !== null) {
@@ -428,7 +474,8 @@ export class Simulation implements MachineHost {
       machine.forgetful = null;
       this.#restartLater(machine, 100);
     } else if (machine.leaving) {
-      machine.removed = true;
+      this.#count('removed members refused');
+      this.#restartLater(machine, 300);
     } else if (machine.mayFail || (machine.config.joins && machine.lives < 400)) {
       this.#restartLater(machine, 300);
     } else {
@@ -497,6 +544,7 @@ export class Simulation implements MachineHost {
       joins,
       snapshotCount: plan.snapshotCount,
       catchUpEntries: plan.catchUpEntries,
+      walSegmentBytes: plan.walSegmentBytes,
       electionMs: plan.electionMs,
       progressIntervalMs: plan.progressIntervalMs,
       clock: { offsetMs: 1_000_000 * (number + 1), rate },
@@ -534,6 +582,7 @@ export class Simulation implements MachineHost {
     // Machines that are down come back by themselves within seconds, the last one crashed for so long.
     await this.#pass(left(), () => this.#calm());
     this.#live('members come back', this.#calm(), () => this.#describe());
+    for (const { memberId } of this.members()[0]!.alarms()) this.#alarm(memberId, ALARM_OFF, () => {});
     const probes = this.reachable().map((machine, number) => this.#probe(machine, number, left()));
     await this.#pass(left(), () => probes.every(({ ok }) => ok));
     this.#live(

@@ -102,6 +102,8 @@ export class Watcher {
     this.#heardMs = this.#world.env.monotonicMs();
     this.#askedMs = 0;
     const { key, end, withoutPuts, withoutDeletes, withPrevious, progress, needsLeader } = this.#wish;
+    // Asked while the watch is still catching up: it must not say more than it has seen.
+    const asksAtOnce = progress && this.#random.chance(0.5);
     const stream = this.#world.connections.open(
       machine,
       WATCH,
@@ -122,6 +124,7 @@ export class Watcher {
         },
       }),
     );
+    if (asksAtOnce) this.ask();
   }
 
   #heard(session: Session, response: WatchResponse): void {
