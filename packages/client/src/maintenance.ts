@@ -1,11 +1,12 @@
 /**
- * Care of single members: status, hashes, alarms, defragmentation. All but alarms concern the member that answers,
+ * Care of single members: status, hashes, alarms, defragmentation, snapshots. All but alarms concern the member that answers,
  * so connect to one endpoint to know which.
  */
 import { AlarmRequest_AlarmAction as Action, AlarmType, services } from '@quorate/proto';
 import { toCount } from './bytes.ts';
 import type { CallOptions } from './options.ts';
 import { type Header, toHeader } from './response.ts';
+import { readStream } from './server-stream.ts';
 import type { Session } from './session.ts';
 
 const Maintenance_ = services['etcdserverpb.Maintenance'];
@@ -41,6 +42,16 @@ export interface HashKv {
   readonly hash: number;
   readonly compactRevision: number;
   readonly hashRevision: number;
+}
+
+/** A piece of a snapshot. */
+export interface SnapshotPart {
+  /** Bytes of the file that follow this piece; the checksum is not counted. */
+  readonly remainingBytes: number;
+  /** Of the last piece: the SHA-256 of all others. A saved snapshot has it as its last 32 bytes. */
+  readonly bytes: Uint8Array;
+  /** Storage version of the file; empty from servers before 3.6. */
+  readonly version: string;
 }
 
 function alarmKind(value: number): AlarmKind | number {
@@ -119,5 +130,12 @@ export class Maintenance {
   /** Gives unused space of the member's database file back. The member may be slow or deaf meanwhile. */
   async defragment(options: CallOptions = {}): Promise<void> {
     await this.session.unary(Maintenance_.Defragment, {}, 'write', options);
+  }
+
+  /** The member's database as a file that etcd's tools restore from. Ends the call when it is not read to its end. */
+  async *snapshot(options: CallOptions = {}): AsyncGenerator<SnapshotPart, void, void> {
+    for await (const part of readStream(this.session, Maintenance_.Snapshot, {}, options)) {
+      yield { remainingBytes: toCount(part.remainingBytes), bytes: part.blob, version: part.version };
+    }
   }
 }
