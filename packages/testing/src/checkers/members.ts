@@ -51,8 +51,9 @@ function checkStatuses(history: History, report: (rule: MemberRule, detail: stri
     if (leader !== '') {
       const other = leaders.get(term) ?? leader;
       leaders.set(term, other);
-      if (other !== leader)
-        report('oneLeaderPerTerm', `term ${term}: ${other} and ${leader} (told by ${member})`);
+      const dispute = `term ${term}: ${other} and ${leader} (told by ${member})`;
+      if (other !== leader && !disputes.has(dispute)) report('oneLeaderPerTerm', dispute);
+      if (other !== leader) disputes.add(dispute);
     }
     const last = before.get(member);
     before.set(member, status);

@@ -1,25 +1,48 @@
 /**
  * pnpm nemesis [--minutes N] [--members 3] [--seed S] [--server quorate|etcd] [--faults a,b] [--keep]
  *
+ * pnpm nemesis failover [--server etcd,quorate] [--scale 1] [--scenarios leader,disk] [--save FILE]
+ *
+ * The second form measures what faults cost clients (`failover.ts`) and prints a Markdown table.
+ *
  * Runs of about a minute, one after the other, until the time is up; each is a cluster of its own. The seed of run n is
  * `S/n`: `--seed S/n --minutes 1` repeats its plan. Exit code 1 when a rule was broken or a run saw too little.
  */
 import { parseArgs } from 'node:util';
 import type { ServerKind } from '../process/server-process.ts';
+import { measureFailover } from './failover.ts';
+import { failoverTable } from './failover-report.ts';
 import { describeReport, summary } from './report.ts';
 import { type NemesisReport, runNemesis } from './run.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     minutes: { type: 'string', default: '5' },
     members: { type: 'string', default: '3' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    server: { type: 'string', default: 'quorate' },
+    server: { type: 'string' },
     faults: { type: 'string' },
     run: { type: 'string', default: '60' },
     keep: { type: 'boolean', default: false },
+    progress: { type: 'boolean' },
+    scale: { type: 'string', default: '1' },
+    scenarios: { type: 'string' },
+    save: { type: 'string' },
   },
 });
+
+if (positionals[0] === 'failover') {
+  const measurements = await measureFailover({
+    kinds: (values.server ?? 'etcd,quorate').split(',') as ServerKind[],
+    scale: Number(values.scale),
+    log: (line) => console.log(line),
+    ...(values.scenarios === undefined ? {} : { scenarios: values.scenarios.split(',') }),
+    ...(values.save === undefined ? {} : { saveAs: values.save }),
+  });
+  console.log(`\n${failoverTable(measurements)}`);
+  process.exit(0);
+}
 
 const seconds = Number(values.run);
 const runs = Math.max(1, Math.round((Number(values.minutes) * 60) / seconds));
@@ -27,12 +50,13 @@ const reports: NemesisReport[] = [];
 for (let number = 0; number < runs; number++) {
   const seed = /\/\d+$/.test(values.seed) ? values.seed : `${values.seed}/${number}`;
   const report = await runNemesis({
-    kind: values.server as ServerKind,
+    kind: (values.server ?? 'quorate') as ServerKind,
     size: Number(values.members),
     seconds,
     seed,
     log: (line) => console.log(line),
     keep: values.keep,
+    ...(values.progress === undefined ? {} : { askProgress: values.progress }),
     ...(values.faults === undefined ? {} : { faults: values.faults.split(',') }),
   });
   reports.push(report);

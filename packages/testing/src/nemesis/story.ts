@@ -59,9 +59,9 @@ export class Story {
     return Math.min(...[...this.#whole.values(), ...this.#others].map((watcher) => watcher.reached));
   }
 
-  /** Members whose watcher has not reached `revision`. */
+  /** Members whose watcher has not reached `revision`. Of a part of the keys only progress tells how far it is. */
   behind(revision: number): string[] {
-    return [...this.#whole.values(), ...this.#others]
+    return [...this.#whole.values(), ...(this.#askProgress ? this.#others : [])]
       .filter((watcher) => watcher.reached < revision && watcher.ended === null)
       .map((watcher) => `${watcher.member} at ${watcher.reached}`);
   }

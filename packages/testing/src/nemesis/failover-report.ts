@@ -1,0 +1,54 @@
+/** The measurements of `failover.ts` as the Markdown table of docs/operations/failures.md. */
+import type { Measurement } from './failover.ts';
+
+export function failoverTable(measurements: readonly Measurement[]): string {
+  const scenarios = [...new Set(measurements.map(({ scenario }) => scenario))];
+  const kinds = [...new Set(measurements.map(({ kind }) => kind))];
+  const header = [
+    'fault',
+    'times',
+    ...kinds.map((kind) => `${kind}: back after, median (worst)`),
+    ...(kinds.length > 1 ? [`${kinds[1]} / ${kinds[0]}`] : []),
+    ...kinds.map((kind) => `${kind}: what clients are told meanwhile`),
+  ];
+  const rows = scenarios.map((scenario) => {
+    const of = (kind: string) => measurements.filter((one) => one.scenario === scenario && one.kind === kind);
+    const medians = kinds.map((kind) => quantile(of(kind), 0.5));
+    const [first, second] = medians;
+    return [
+      scenario,
+      String(of(kinds[0]!).length),
+      ...kinds.map((kind, index) => `${show(medians[index]!)} (${show(quantile(of(kind), 1))})`),
+      ...(kinds.length > 1 ? [Number.isFinite(second! / first!) ? (second! / first!).toFixed(2) : '-'] : []),
+      ...kinds.map((kind) => told(of(kind))),
+    ];
+  });
+  return [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+/** Never counts as infinitely long. */
+function quantile(measurements: readonly Measurement[], q: number): number {
+  const sorted = measurements.map(({ backMs }) => backMs ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+}
+
+function show(ms: number): string {
+  if (ms === Number.POSITIVE_INFINITY) return 'never';
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function told(measurements: readonly Measurement[]): string {
+  const errors = new Map<string, number>();
+  for (const { errors: seen } of measurements)
+    for (const [error, count] of Object.entries(seen))
+      errors.set(plain(error), (errors.get(plain(error)) ?? 0) + count);
+  const most = [...errors].sort((a, b) => b[1] - a[1]).slice(0, 3);
+  return most.length === 0
+    ? 'nothing: calls wait'
+    : most.map(([error, count]) => `${error} (${count})`).join('; ');
+}
+
+/** Addresses and ports are different every time. */
+function plain(error: string): string {
+  return error.replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'ADDRESS').replaceAll('|', '/');
+}
