@@ -1,16 +1,18 @@
 /**
  * A process that writes until it is killed. For each entry it prints `applied N`, and `durable N` when that changed.
  *
- * Entry N puts `key (N mod 50)` = N, so what the store must hold is a function of its applied index alone. Every 40th entry compacts, every 100th defragments.
+ * Entry N puts `key (N mod 50)` = N, so what the store must hold is a function of its applied index alone. Every 40th entry compacts, every 100th defragments. Every 250th, a
+ * store in memory that is 60 entries ahead sends its image, which is installed.
  */
 import { writeSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { openStore } from '../../src/store.ts';
+import { memoryBackend } from '../../src/backend/memory.ts';
+import type { StoreOptions } from '../../src/options.ts';
+import { type MvccStore, openStore } from '../../src/store.ts';
 
-const [directory, failpoint, nth, entries, defragments] = process.argv.slice(2);
+const [directory, failpoint, nth, entries, moves] = process.argv.slice(2);
 let visits = 0;
-const store = openStore({
-  storage: { directory: directory! },
+const options: Omit<StoreOptions, 'storage'> = {
   monotonicMs: () => performance.now(),
   afterPoll: (callback) => setImmediate(callback),
   limits: {
@@ -20,6 +22,10 @@ const store = openStore({
     headPartEntries: 7,
     removeSliceRecords: 11,
   },
+};
+const store = openStore({
+  ...options,
+  storage: { directory: directory! },
   failpoint: (name) => {
     if (name === failpoint && ++visits === Number(nth)) process.kill(process.pid, 'SIGKILL');
   },
@@ -34,7 +40,7 @@ let stop = false;
 const say = (line: string): void => {
   writeSync(1, `${line}\n`);
 };
-function entry(): void {
+function entry(store: MvccStore): void {
   const index = store.appliedIndex + 1;
   const transaction = store.begin(index, 1);
   transaction.put(Buffer.from(`key ${index % 50}`), Buffer.from(String(index)), BigInt(index % 3));
@@ -43,24 +49,65 @@ function entry(): void {
   transaction.putMeta('m', Buffer.from('last'), Buffer.from(String(index)));
   if (index % 40 === 0 && store.revision - 5 > store.compactRevision) transaction.compact(store.revision - 5);
   transaction.commit();
-  if (index % 100 === 0 && defragments !== 'no') store.defragment(() => {});
+}
+
+/** Ahead of the store on disk by some entries, as a leader is of a follower that was away. */
+const leader = openStore({ ...options, storage: { backend: memoryBackend() } });
+let lastInstalled = firstIndex;
+let installing = false;
+
+const asked = <T>(ask: (done: (error: Error | null, result: T) => void) => void): Promise<T> =>
+  new Promise((resolve, reject) =>
+    ask((error, result) => (error === null ? resolve(result) : reject(error))),
+  );
+
+async function install(): Promise<void> {
+  installing = true;
+  while (leader.appliedIndex < store.appliedIndex + 60) {
+    try {
+      entry(leader);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'STORE_BUSY') throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  const source = (await asked((done) => leader.openImageSource(done)))!;
+  const sink = store.receiveImage();
+  for (
+    let chunk = await asked((done) => source.next(done));
+    chunk !== null;
+    chunk = await asked((done) => source.next(done))
+  ) {
+    await asked((done) => sink.write(chunk!, (error) => done(error, null)));
+  }
+  source.close();
+  await asked((done) => sink.finish(done));
+  // What went on here meanwhile may have overtaken it.
+  if (source.info.appliedIndex > store.appliedIndex) {
+    await asked((done) => store.install(sink, (error) => done(error, null)));
+  } else sink.abort();
+  lastInstalled = store.appliedIndex;
+  installing = false;
 }
 function turn(): void {
   // Never far ahead of the disk, so that every mechanism has its turn.
   for (let i = 0; i < 5 && store.appliedIndex - store.durableIndex < 100; i++) {
     try {
-      entry();
+      // A follower that waits for an image applies little.
+      if (!installing || store.appliedIndex < lastInstalled + 270) entry(store);
+      if (store.appliedIndex % 100 === 0 && moves !== 'no') store.defragment(() => {});
     } catch (error) {
       if ((error as { code?: string }).code !== 'STORE_BUSY') throw error;
       break;
     }
   }
+  if (moves !== 'no' && !installing && store.appliedIndex >= lastInstalled + 250) void install();
   if (store.durableIndex !== durable) {
     durable = store.durableIndex;
     say(`durable ${durable}`);
   }
   if (store.appliedIndex > firstIndex + Number(entries ?? 4_000)) stop = true;
-  if (stop) store.close().then(() => say('closed'));
+  if (stop && !installing) store.close().then(() => say('closed'));
   else setImmediate(turn);
 }
 turn();

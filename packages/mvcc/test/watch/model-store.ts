@@ -22,6 +22,8 @@ export interface WatchedStore extends WatchSource {
   /** Applies changes in one revision. Deletes of missing keys change nothing; all in vain: null. */
   apply(...changes: readonly Change[]): EventBatch | null;
   compact(revision: number): void;
+  /** Another member's state takes the place of this one: further revisions that nobody is told of, compacted `back` revisions from the end (-1: not). */
+  leap(revisions: readonly (readonly Change[])[], back: number): void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -36,6 +38,12 @@ export class ModelStore implements WatchedStore {
   maxBatchesPerRead = 1_000_000;
   readonly history: EventBatch[] = [];
   readonly #versions = new Map<string, KeyRecord[]>();
+
+  leap(revisions: readonly (readonly Change[])[], back: number): void {
+    for (const changes of revisions) this.apply(...changes);
+    if (back >= 0 && this.revision - back > Math.max(1, this.compactRevision))
+      this.compact(this.revision - back);
+  }
 
   apply(...changes: readonly Change[]): EventBatch | null {
     const revision = this.revision + 1;

@@ -22,7 +22,12 @@ export class RealStore implements WatchedStore {
 
   constructor(env: SimEnv) {
     this.#env = env;
-    this.#store = openStore({
+    this.#store = this.#open();
+  }
+
+  #open(): MvccStore {
+    const env = this.#env;
+    return openStore({
       storage: { backend: memoryBackend() },
       monotonicMs: () => env.monotonicMs(),
       afterPoll: (callback) => env.afterPoll(callback),
@@ -49,8 +54,60 @@ export class RealStore implements WatchedStore {
     return this.#store.compactRevision;
   }
 
+  /** Sends its own state to a second store, lets that one go ahead, and takes its state back. */
+  leap(revisions: readonly (readonly Change[])[], back: number): void {
+    // The image must be newer, also when no change of these is one.
+    const others = this.#open();
+    this.#carry(this.#store, others);
+    this.#index += 1;
+    others.begin(this.#index, 1).commit();
+    for (const changes of revisions) this.#change(this.#begin(others), changes).commit();
+    this.model.leap(revisions, back);
+    if (this.model.compactRevision > others.compactRevision) {
+      const transaction = this.#begin(others);
+      transaction.compact(this.model.compactRevision);
+      transaction.commit();
+    }
+    this.#carry(others, this.#store);
+  }
+
+  #carry(from: MvccStore, to: MvccStore): void {
+    const sink = to.receiveImage();
+    const source = this.#answer((done) => from.openImageSource(done))!;
+    if (source.info.appliedIndex === 0) return;
+    for (
+      let chunk = this.#answer((done) => source.next(done));
+      chunk !== null;
+      chunk = this.#answer((done) => source.next(done))
+    ) {
+      this.#answer((done) => sink.write(chunk!, (error) => done(error, null)));
+    }
+    source.close();
+    this.#answer((done) => sink.finish(done));
+    this.#answer((done) => to.install(sink, (error) => done(error, null)));
+  }
+
+  /** Turns of the world, in which the hub has its share, until an answer comes. */
+  #answer<T>(ask: (done: (error: Error | null, result: T) => void) => void): T {
+    let answer: { value: T } | null = null;
+    ask((error, value) => {
+      if (error !== null) throw error;
+      answer = { value };
+    });
+    for (let i = 0; answer === null; i++) {
+      if (i > 10_000) throw new Error('no answer');
+      this.#env.turn();
+    }
+    return (answer as { value: T }).value;
+  }
+
   apply(...changes: readonly Change[]): EventBatch | null {
-    const transaction = this.#begin();
+    const transaction = this.#change(this.#begin(), changes);
+    this.model.apply(...changes);
+    return transaction.commit();
+  }
+
+  #change(transaction: WriteTransaction, changes: readonly Change[]): WriteTransaction {
     for (const change of changes) {
       if ('put' in change) {
         const value = Buffer.from(change.value ?? '', 'latin1');
@@ -59,8 +116,7 @@ export class RealStore implements WatchedStore {
         transaction.deleteRange({ key: Buffer.from(change.delete, 'latin1'), end: null });
       }
     }
-    this.model.apply(...changes);
-    return transaction.commit();
+    return transaction;
   }
 
   compact(revision: number): void {
@@ -78,11 +134,11 @@ export class RealStore implements WatchedStore {
     return this.#store.getAt(key, revision);
   }
 
-  #begin(): WriteTransaction {
+  #begin(store = this.#store): WriteTransaction {
     this.#index += 1;
     for (;;) {
       try {
-        return this.#store.begin(this.#index, 1);
+        return store.begin(this.#index, 1);
       } catch (error) {
         if (!(error instanceof StoreBusyError)) throw error;
         // The writer needs turns.
