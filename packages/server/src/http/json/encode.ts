@@ -181,12 +181,12 @@ class Encoder {
       case 'bytes': {
         const length = this.varint();
         const from = this.#advance(length);
-        return length === 0 ? null : `"${this.#bytes.base64Slice(from, from + length)}"`;
+        return length === 0 ? null : `"${this.#bytes.toString('base64', from, from + length)}"`;
       }
       case 'string': {
         const length = this.varint();
         const from = this.#advance(length);
-        return length === 0 ? null : JSON.stringify(this.#bytes.utf8Slice(from, from + length));
+        return length === 0 ? null : JSON.stringify(this.#bytes.toString('utf8', from, from + length));
       }
       case 'int64':
       case 'uint64': {

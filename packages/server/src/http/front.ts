@@ -1,0 +1,148 @@
+/**
+ * The HTTP front of a server: which app is served where, and what it shows.
+ *
+ *   client URLs        gRPC, and HTTP unless it has URLs of its own
+ *   client HTTP URLs   HTTP alone (`--listen-client-http-urls`)
+ *   metrics URLs       health and metrics alone (`--listen-metrics-urls`)
+ *
+ * `serve.ts` gives the gRPC transport the `handOver` and the `observer`, and opens the listeners.
+ */
+import { createGrpcServer, type GrpcServer, type HttpHandOver, nodeHttpHandOver } from '@quorate/grpc-server';
+import { services as rpc } from '@quorate/proto';
+import type { Services } from '../api/services.ts';
+import type { Member } from '../member.ts';
+import type { AccessRules } from './access.ts';
+import { createHttpApp, type HttpApp, type HttpAppOptions } from './app.ts';
+import { Gateway } from './gateway/gateway.ts';
+import { CallMetrics } from './metrics/calls.ts';
+import { memberMetrics } from './metrics/member.ts';
+import { processMetrics } from './metrics/process.ts';
+import { MetricsRegistry } from './metrics/registry.ts';
+import type { MetricsSink, MetricsSource } from './metrics/source.ts';
+import { Turns } from './turns.ts';
+
+export interface HttpFrontConfig {
+  /** HTTP has listeners of its own: the client port then speaks gRPC alone. */
+  readonly isApart: boolean;
+  /** Serve health and metrics on their own listeners as well. */
+  readonly hasMetricsListeners: boolean;
+  readonly enableGateway: boolean;
+  readonly access: AccessRules;
+  readonly extensiveMetrics: boolean;
+  readonly maxMessageBytes: number;
+}
+
+export interface HttpFront {
+  /** For the gRPC transport; absent when HTTP is served apart. */
+  readonly handOver: HttpHandOver | undefined;
+  readonly observer: CallMetrics;
+  /** Carries HTTP alone; null when there is nothing to carry. */
+  readonly httpTransport: GrpcServer | null;
+  readonly metricsTransport: GrpcServer | null;
+  /** Adds what a part of the server tells about itself. */
+  addMetrics(source: MetricsSource): void;
+  /** Ends all HTTP connections, whatever they do. */
+  close(): Promise<void>;
+}
+
+export async function createHttpFront(
+  member: Member,
+  services: Services,
+  config: HttpFrontConfig,
+): Promise<HttpFront> {
+  const { env } = member;
+  const observer = new CallMetrics(services.handlers, config.extensiveMetrics);
+  const verdicts = new Verdicts();
+  const startedMs = env.wallMs() - process.uptime() * 1000;
+  const registry = new MetricsRegistry([
+    memberMetrics(member),
+    observer,
+    rangeAndTxnMetrics(observer),
+    verdicts,
+    processMetrics(startedMs),
+  ]);
+  const gateway = config.enableGateway
+    ? new Gateway({
+        handlers: services.handlers,
+        env,
+        turns: new Turns(env),
+        maxMessageBytes: config.maxMessageBytes,
+        observer,
+      })
+    : null;
+  const common: Pick<HttpAppOptions, 'member' | 'access' | 'metrics' | 'onVerdict'> = {
+    member,
+    access: config.access,
+    metrics: registry,
+    onVerdict: (type, name, isHealthy) => verdicts.add(type, name, isHealthy),
+  };
+  const client = await createHttpApp({ ...common, surface: 'client', gateway });
+  const metrics = config.hasMetricsListeners
+    ? await createHttpApp({ ...common, surface: 'metrics', gateway: null })
+    : null;
+  const httpTransport = config.isApart ? carrier(client) : null;
+  const metricsTransport = metrics === null ? null : carrier(metrics);
+  return {
+    handOver: config.isApart ? undefined : nodeHttpHandOver(client.server),
+    observer,
+    httpTransport,
+    metricsTransport,
+    addMetrics: (source) => registry.add(source),
+    async close() {
+      await Promise.all([
+        httpTransport?.close({ graceMs: 0 }),
+        metricsTransport?.close({ graceMs: 0 }),
+        client.close(),
+        metrics?.close(),
+      ]);
+    },
+  };
+}
+
+/** The transport without a service: it tells HTTP/1.x from HTTP/2 and hands both over. */
+function carrier(app: HttpApp): GrpcServer {
+  return createGrpcServer({ handlers: new Map(), http: nodeHttpHandOver(app.server) });
+}
+
+function rangeAndTxnMetrics(observer: CallMetrics): MetricsSource {
+  const { Range, Txn } = rpc['etcdserverpb.KV'];
+  return {
+    collect(sink) {
+      sink.value('etcd_mvcc_range_total', observer.started(Range.path));
+      sink.value('etcd_mvcc_txn_total', observer.started(Txn.path));
+    },
+  };
+}
+
+/** What health checks found. */
+class Verdicts implements MetricsSource {
+  #successes = 0;
+  #failures = 0;
+  readonly #checks = new Map<
+    string,
+    { readonly type: string; readonly name: string; last: number; success: number; error: number }
+  >();
+
+  add(type: 'health' | 'livez' | 'readyz', name: string, isHealthy: boolean): void {
+    if (type === 'health') {
+      if (isHealthy) this.#successes++;
+      else this.#failures++;
+      return;
+    }
+    const key = `${type} ${name}`;
+    const check = this.#checks.get(key) ?? { type, name, last: 0, success: 0, error: 0 };
+    this.#checks.set(key, check);
+    check.last = Number(isHealthy);
+    check[isHealthy ? 'success' : 'error']++;
+  }
+
+  collect(sink: MetricsSink): void {
+    sink.value('etcd_server_health_success', this.#successes);
+    sink.value('etcd_server_health_failures', this.#failures);
+    for (const { type, name, last, success, error } of this.#checks.values()) {
+      sink.value('etcd_server_healthcheck', last, { type, name });
+      sink.value('etcd_server_healthchecks_total', success, { type, name, status: 'success' });
+      sink.value('etcd_server_healthchecks_total', error, { type, name, status: 'error' });
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Request bodies: whole and bounded for calls with one request, one JSON value after the other for streams.
+ */
+import type { IncomingMessage } from 'node:http';
+import { StringDecoder } from 'node:string_decoder';
+import type { Env } from '../../env.ts';
+import { JsonError, skipBlanks } from '../json/syntax.ts';
+
+/** A body that does not come, or does not end. */
+const BODY_TIMEOUT_MS = 60_000;
+
+export type BodyProblem = 'too-large' | 'timeout' | 'aborted';
+
+/** Reads a whole body as text. @param done called exactly once */
+export function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  env: Env,
+  done: (problem: BodyProblem | null, text: string) => void,
+): void {
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > maxBytes) {
+    done('too-large', '');
+    return;
+  }
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  const timer = env.setTimer(BODY_TIMEOUT_MS, () => finish('timeout'));
+  const finish = (problem: BodyProblem | null): void => {
+    timer.cancel();
+    request.off('data', onData);
+    request.off('end', onEnd);
+    request.off('close', onClose);
+    done(problem, problem === null ? Buffer.concat(parts).toString('utf8') : '');
+  };
+  const onData = (part: Buffer): void => {
+    bytes += part.length;
+    if (bytes > maxBytes) finish('too-large');
+    else parts.push(part);
+  };
+  const onEnd = (): void => finish(null);
+  const onClose = (): void => finish('aborted');
+  request.on('data', onData);
+  request.on('end', onEnd);
+  request.on('close', onClose);
+}
+
+/**
+ * Cuts a text that comes in parts into the JSON objects it holds, blanks between them optional. Only brackets and strings are
+ * looked at here; each object is judged when it is decoded.
+ */
+export class ObjectSplitter {
+  readonly #maxCharacters: number;
+  readonly #decoder = new StringDecoder('utf8');
+  #text = '';
+  /** How far `#text` has been looked at. */
+  #at = 0;
+  #depth = 0;
+  #inString = false;
+
+  /** @param maxCharacters longest object */
+  constructor(maxCharacters: number) {
+    this.#maxCharacters = maxCharacters;
+  }
+
+  feed(bytes: Buffer): void {
+    this.#text += this.#decoder.write(bytes);
+  }
+
+  /** @returns the next whole object; null when more is needed. @throws JsonError for what is no object */
+  next(): string | null {
+    if (this.#depth === 0 && this.#at === 0) {
+      const start = skipBlanks(this.#text, 0);
+      this.#text = this.#text.slice(start);
+      if (this.#text === '') return null;
+      // Whatever it is, `decodeJson` has a text for it.
+      if (this.#text[0] !== '{') return this.#take(this.#text.length);
+    }
+    const text = this.#text;
+    while (this.#at < text.length) {
+      const character = text[this.#at++];
+      if (this.#inString) {
+        if (character === '\\') this.#at++;
+        else if (character === '"') this.#inString = false;
+      } else if (character === '"') this.#inString = true;
+      else if (character === '{' || character === '[') this.#depth++;
+      else if ((character === '}' || character === ']') && --this.#depth === 0) return this.#take(this.#at);
+    }
+    if (text.length > this.#maxCharacters) throw new JsonError('request body is too large');
+    return null;
+  }
+
+  /** An object that was begun and not ended. */
+  get isIncomplete(): boolean {
+    return skipBlanks(this.#text, 0) < this.#text.length;
+  }
+
+  #take(end: number): string {
+    const value = this.#text.slice(0, end);
+    this.#text = this.#text.slice(end);
+    this.#at = 0;
+    this.#depth = 0;
+    return value;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Bounds what answers of the gateway hold in memory.
+ *
+ * A range can answer with megabytes, and every connection can ask for one. Ranges therefore enter through here: a few
+ * run at a time, and none begins while too many bytes of answers wait for their readers. Readers that take nothing are
+ * given up when others wait for their room, the one that has stalled longest first, and in any case after a while.
+ */
+import type { Env, Timer } from '../../env.ts';
+
+/** Ranges that run at once; each may hold an answer that has not been counted yet. */
+const MAX_RUNNING = 16;
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+/** A reader may pause for that long while others wait for its room. */
+const SPARED_STALL_MS = 5_000;
+const MAX_STALL_MS = 30_000;
+const TICK_MS = 1_000;
+
+/** An answer on its way to its reader. */
+export interface Held {
+  /** The reader has taken something. */
+  progress(): void;
+  release(): void;
+}
+
+export class Gate {
+  readonly #env: Env;
+  #running = 0;
+  #heldBytes = 0;
+  readonly #held = new Map<Held, { sinceMs: number; readonly giveUp: () => void }>();
+  readonly #waiting: (() => void)[] = [];
+  #timer: Timer | null = null;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Runs `start` now or when there is room; `leave` must follow once. */
+  enter(start: () => void): void {
+    if (this.#waiting.length === 0 && this.#hasRoom()) {
+      this.#running++;
+      start();
+    } else this.#waiting.push(start);
+  }
+
+  leave(): void {
+    this.#running--;
+    this.#admit();
+  }
+
+  /** @param giveUp cuts the reader off */
+  hold(bytes: number, giveUp: () => void): Held {
+    const entry = { sinceMs: this.#env.monotonicMs(), giveUp };
+    const held: Held = {
+      progress: () => {
+        entry.sinceMs = this.#env.monotonicMs();
+      },
+      release: () => {
+        if (!this.#held.delete(held)) return;
+        this.#heldBytes -= bytes;
+        this.#admit();
+      },
+    };
+    this.#held.set(held, entry);
+    this.#heldBytes += bytes;
+    this.#timer ??= this.#env.setTimer(TICK_MS, () => this.#tick());
+    return held;
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #hasRoom(): boolean {
+    return this.#running < MAX_RUNNING && this.#heldBytes < MAX_HELD_BYTES;
+  }
+
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#hasRoom()) {
+      this.#running++;
+      this.#waiting.shift()!();
+    }
+  }
+
+  #tick(): void {
+    this.#timer = null;
+    const nowMs = this.#env.monotonicMs();
+    const stalled = [...this.#held].sort(([, a], [, b]) => a.sinceMs - b.sinceMs);
+    for (const [held, { sinceMs, giveUp }] of stalled) {
+      const isCrowded = this.#waiting.length > 0 && this.#heldBytes >= MAX_HELD_BYTES;
+      if (nowMs - sinceMs < (isCrowded ? SPARED_STALL_MS : MAX_STALL_MS)) break;
+      giveUp();
+      held.release();
+    }
+    if (this.#held.size > 0) this.#timer ??= this.#env.setTimer(TICK_MS, () => this.#tick());
+  }
+}
