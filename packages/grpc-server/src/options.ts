@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
-import type { HandlerTable, Status } from './handler.ts';
+import type { CallContext, HandlerTable, Status } from './handler.ts';
 import type { HttpHandOver } from './http/exchange.ts';
 import type { Limits } from './limits.ts';
 
@@ -65,7 +65,8 @@ export interface TransportEnv {
 
 /** Sees every call of a known method. Unknown paths are not reported, so that labels stay bounded. */
 export interface CallObserver {
-  callStarted?(path: string, kind: 'unary' | 'stream'): void;
+  /** @param call calls with the same header block share one `metadata` object */
+  callStarted?(path: string, kind: 'unary' | 'stream', call: CallContext): void;
   messageReceived?(path: string, bytes: number): void;
   messageSent?(path: string, bytes: number): void;
   /** @param status what the caller was told, or CANCELLED when it had gone */

@@ -51,7 +51,7 @@ export abstract class Call implements CallContext, DeadlineEntry {
     this.#startedMs = stream.connection.nowMs;
     this.deadlineMs = this.#startedMs + request.timeoutMs;
     if (request.timeoutMs !== Number.POSITIVE_INFINITY) environment.deadlines.add(this);
-    environment.observer?.callStarted?.(request.path, request.handler.kind);
+    environment.observer?.callStarted?.(request.path, request.handler.kind, this);
   }
 
   get path(): string {

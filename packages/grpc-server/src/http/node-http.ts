@@ -16,6 +16,9 @@ import { Http2Request } from './http2-request.ts';
 import { Http2Response } from './http2-response.ts';
 
 export function nodeHttpHandOver(server: Server): HttpHandOver {
+  // A server that does not listen by itself would not watch over `headersTimeout` and `requestTimeout`, nor know its
+  // connections (`closeAllConnections`): Node begins with both at this event.
+  if (!server.listening) server.emit('listening');
   return {
     connection(socket: Socket) {
       server.emit('connection', socket);
