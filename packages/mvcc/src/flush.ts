@@ -30,6 +30,7 @@ export interface FlushOptions {
   readonly port: WriterPort;
   readonly limits: StoreLimits;
   readonly monotonicMs: () => number;
+  readonly setTimer: ((delayMs: number, callback: () => void) => { cancel(): void }) | undefined;
   readonly failpoint: (name: MvccFailpoint) => void;
   readonly fatal: (error: Error) => void;
   /** Opens a reader on the file that is current now. */
@@ -60,6 +61,8 @@ export class Flusher {
   #sealedState: AppliedState | null = null;
   #oldestMs = 0;
   #dirty = false;
+  /** Runs from the first entry after a seal: an idle store must not keep its tail in memory. */
+  #ageTimer: { cancel(): void } | null = null;
   #sealedHeads: SealedHeads | null = null;
   #headWatermark: number;
   #headFlushes = 0;
@@ -139,9 +142,29 @@ export class Flusher {
     if (!this.#dirty) {
       this.#dirty = true;
       this.#oldestMs = this.#o.monotonicMs();
+      this.#watchAge();
     }
     this.#o.failpoint('mvccAfterCommit');
     this.advance();
+  }
+
+  #watchAge(): void {
+    if (this.#ageTimer !== null) return;
+    const { setTimer, limits, monotonicMs } = this.#o;
+    const delayMs = this.#oldestMs + limits.flushAfterMs - monotonicMs();
+    this.#ageTimer =
+      setTimer?.(Math.max(1, delayMs), () => {
+        this.#ageTimer = null;
+        if (!this.#dirty) return;
+        this.advance();
+        // Sealed meanwhile, and dirty again since.
+        if (this.#dirty && !this.#closing && !this.#retired && this.#failed === null) this.#watchAge();
+      }) ?? null;
+  }
+
+  #stopTimer(): void {
+    this.#ageTimer?.cancel();
+    this.#ageTimer = null;
   }
 
   /** Starts whatever is due. */
@@ -385,6 +408,7 @@ export class Flusher {
   /** Another state is about to take this one's place: begins nothing any more. */
   stop(): void {
     this.#retired = true;
+    this.#stopTimer();
   }
 
   /**
@@ -444,6 +468,7 @@ export class Flusher {
   close(done: Done): void {
     this.flush((error) => {
       this.#closing = true;
+      this.#stopTimer();
       for (const waiting of this.#waitingPins.splice(0))
         waiting.done(new StoreClosedError('the store is closed'), null);
       if (error !== null) done(error);
@@ -483,6 +508,7 @@ export class Flusher {
   fail(error: Error): void {
     if (this.#failed !== null) return;
     this.#failed = error;
+    this.#stopTimer();
     this.#o.fatal(error);
     for (const { done } of this.#waitingFlush.splice(0)) done(error);
     for (const { done } of this.#waitingRemoval.splice(0)) done(error);

@@ -16,6 +16,11 @@ export interface StoreOptions {
   /** Runs `callback` in a later turn, after the events that wait now: between the slices of long work. */
   readonly afterPoll: (callback: () => void) => void;
   /**
+   * Runs `callback` once, not before `delayMs` from now: so that what the last entry before a pause changed goes to disk too. Without it, that waits for
+   * the next entry.
+   */
+  readonly setTimer?: (delayMs: number, callback: () => void) => { cancel(): void };
+  /**
    * Runs the writer in this thread, one job per `afterPoll` turn: for tests and the simulator, where a seed must
    * replay exactly. Always so with a backend that is not LMDB. Default false: one worker thread.
    */
@@ -33,7 +38,7 @@ export interface StoreLimits {
   readonly memtableBytes: number;
   /** The active memtable is sealed and flushed to `log` when it holds so much, ... */
   readonly flushBytes: number;
-  /** ... or when its oldest record is so old and another entry is applied. */
+  /** ... or when its oldest record is so old (see `setTimer`). */
   readonly flushAfterMs: number;
   /** Keys whose heads wait in memory before a flush of heads begins; at twice as many the store is busy. */
   readonly headEntries: number;

@@ -116,6 +116,7 @@ export class MvccStore implements Store {
       port: this.#port,
       limits: this.limits,
       monotonicMs: this.#options.monotonicMs,
+      setTimer: this.#options.setTimer,
       failpoint: this.#options.failpoint ?? (() => {}),
       fatal: (error) => this.#fatal(error),
       reopen: (): BackendReader => this.#backendAgain().openReader(),
