@@ -19,7 +19,7 @@ export const REFUSALS = [
   'PEER_UNKNOWN',
   /** It did not say who it is. */
   'PEER_HANDSHAKE',
-  /** A snapshot of it is being taken in already, or this member takes none now. */
+  /** This member takes no snapshot now, or has too much to do for the caller. */
   'PEER_BUSY',
 ] as const;
 export type RefusalCode = (typeof REFUSALS)[number];

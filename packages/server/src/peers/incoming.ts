@@ -3,8 +3,8 @@
  *
  * Every one is judged by its metadata first (`handshake.ts`); nothing of a stranger is read further. What follows is
  * decoded with every length checked, and the first thing that is not as it should be ends the stream: no byte of it gets to
- * the listeners. A peer has one stream of messages for each channel and one snapshot; a new stream of messages ends the one
- * before it, which must have died without us noticing.
+ * the listeners. A peer has one stream of messages for each channel and one snapshot; a new one ends the one before it, which must have
+ * died without us noticing.
  */
 import {
   type Handler,
@@ -164,9 +164,16 @@ export class Incoming {
     const { host, limits } = this.#parts;
     const { from } = caller;
     const listener = host.snapshotListener();
-    if (listener === null || this.#snapshots.has(from)) {
-      this.#refuse(call, { code: 'PEER_BUSY', message: 'no snapshot of this peer is taken in now', from });
+    if (listener === null) {
+      this.#refuse(call, { code: 'PEER_BUSY', message: 'no snapshots are taken in here now', from });
       return DEAF;
+    }
+    // A peer sends one at a time: whoever sent the one before has died without us noticing.
+    const older = this.#snapshots.get(from);
+    if (older !== undefined) {
+      this.#snapshots.delete(from);
+      older.call.end(Status.ABORTED, 'replaced by a newer snapshot');
+      older.intake.fail(new PeerError('PEER_UNREACHABLE', 'the snapshot was interrupted'));
     }
     const intake = new SnapshotIntake(call, limits.snapshotWindowBytes);
     const open = { call, intake };

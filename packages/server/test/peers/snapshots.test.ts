@@ -1,9 +1,12 @@
 /** Snapshots on connections that fail, and between members that do not keep up. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { PeerReport, SnapshotContent } from '../../src/network.ts';
+import { Connection } from '../../src/peers/connection.ts';
+import { encodeFrames, FrameKind, frame } from '../../src/peers/frames.ts';
+import { helloMetadata, Path } from '../../src/peers/handshake.ts';
 import type { PeerNetworkOptions } from '../../src/peers/options.ts';
 import type { PeerNetwork } from '../../src/peers/peer-network.ts';
-import { openPeer, until, urlOf } from '../support/peer-networks.ts';
+import { CLUSTER_ID, openPeer, until, urlOf } from '../support/peer-networks.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
 const CHUNK_BYTES = 64 * 1024;
@@ -215,6 +218,30 @@ describe('a snapshot', () => {
     await until(() => reports.length === 2);
     expect(reports[1]).toBe('snapshot-ok');
     expect(chunks).toBe(CHUNKS);
+  });
+
+  test('of a sender that died unnoticed makes way for its next one', async () => {
+    const { two } = await pair();
+    const outcomes: (Error | null)[] = [];
+    let count = 0;
+    two.onSnapshot((_from, _message, incoming) => {
+      count++;
+      incoming.next((error) => outcomes.push(error));
+    });
+    const own = { clusterId: CLUSTER_ID, memberId: 1n, serverVersion: '3.7.0' };
+    const connections = [1, 2].map(() => new Connection(urlOf(two), { maxMessageBytes: 1_000_000 }));
+    try {
+      for (const [index, connection] of connections.entries()) {
+        const call = connection.stream(Path.snapshot, helloMetadata(own, 2n));
+        call.on('error', () => {});
+        call.write(encodeFrames([frame(FrameKind.message, Buffer.from('s'))]));
+        await until(() => count === index + 1);
+      }
+      await until(() => outcomes.length === 1);
+      expect(outcomes[0]).toBeInstanceOf(Error);
+    } finally {
+      for (const connection of connections) connection.destroy();
+    }
   });
 
   test('keeps to the rate', async () => {
