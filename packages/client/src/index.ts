@@ -2,12 +2,17 @@
 
 export { type Bytes, toBytes, toText } from './bytes.ts';
 export type { Cluster, Member } from './cluster.ts';
+export { campaign, Leadership, leader, observe } from './concurrency/election.ts';
+export { LeaseSession, type LeaseSessionOptions, openLeaseSession } from './concurrency/lease-session.ts';
+export { Place } from './concurrency/line.ts';
+export { HeldLock, lock, tryLock } from './concurrency/lock.ts';
 export { type Client, connect } from './connect.ts';
 export { ClientError, type ClientErrorCode, type LocalCode, WatchCanceledError } from './errors.ts';
 export type { KeepAlive, Renewal } from './keep-alive.ts';
 export type { Kv } from './kv.ts';
 export type { LeaseGrant, LeaseInfo, Leases } from './lease.ts';
 export type { Alarm, AlarmKind, HashKv, Maintenance, Status } from './maintenance.ts';
+export { type MirrorOptions, type MirrorStep, mirror } from './mirror.ts';
 export { type CallOptions, type ConnectOptions, defaults, type TlsOptions } from './options.ts';
 export {
   allKeys,

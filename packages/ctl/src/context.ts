@@ -10,6 +10,10 @@ export interface Io {
   readonly env: NodeJS.ProcessEnv;
   stdout(bytes: string | Uint8Array): void;
   stderr(text: string): void;
+  /** Ends commands that go on until they are interrupted; absent: the signals of this process do. */
+  readonly interrupt?: AbortSignal;
+  /** Programs that a command runs write to this process's own streams, not to `stdout` and `stderr` above. */
+  readonly inheritStdio?: boolean;
 }
 
 export class Context {

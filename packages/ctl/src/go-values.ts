@@ -63,6 +63,16 @@ export function parseInt64(text: string, base: 10 | 16 = 10): bigint {
   return value;
 }
 
+/** An unsigned 64-bit integer in hexadecimal. @throws Error with strconv's text */
+export function parseUint64(text: string): bigint {
+  if (!/^[0-9a-fA-F]+$/.test(text))
+    throw new Error(`strconv.ParseUint: parsing ${quote(text)}: invalid syntax`);
+  const value = BigInt(`0x${text}`);
+  if (BigInt.asUintN(64, value) !== value)
+    throw new Error(`strconv.ParseUint: parsing ${quote(text)}: value out of range`);
+  return value;
+}
+
 /** @throws Error with strconv's text */
 export function parseBool(text: string): boolean {
   if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;

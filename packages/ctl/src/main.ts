@@ -10,6 +10,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await run(rawArguments(process.argv.slice(2)), {
   stdin: process.stdin,
   env: process.env,
+  inheritStdio: true,
   stdout: (bytes) => void process.stdout.write(bytes),
   stderr: (text) => void process.stderr.write(text),
 });

@@ -6,6 +6,9 @@ import type { Command, CommandGroup, Section } from './command.ts';
 import { delFlags, getFlags, putFlags } from './commands/kv-flags.ts';
 import { watchFlags } from './commands/watch-flags.ts';
 import type { FlagSpecs } from './flags.ts';
+import { leadership, memberChanges } from './registry-cluster.ts';
+import { checks, completion, concurrency, mirrors } from './registry-concurrency.ts';
+import { offlineCommands, snapshotCommands } from './registry-offline.ts';
 
 export const PROGRAM = 'quoratectl';
 
@@ -156,7 +159,14 @@ const maintenance: readonly (Command | CommandGroup)[] = [
     name: 'defrag',
     usage: '[options]',
     summary: 'Defragments the storage of the members with given endpoints',
-    flags: cluster,
+    flags: {
+      ...cluster,
+      'data-dir': {
+        type: 'string',
+        default: '',
+        help: 'Optional. If present, defragments a data directory not in use by a server.',
+      },
+    },
     load: async () => (await import('./commands/defrag.ts')).defrag,
   },
   {
@@ -200,11 +210,15 @@ const maintenance: readonly (Command | CommandGroup)[] = [
         flags: { consistency: { type: 'string', default: 'l', help: 'Linearizable(l) or Serializable(s)' } },
         load: async () => (await import('./commands/member.ts')).list,
       },
+      ...memberChanges,
     ],
   },
+  ...leadership,
+  snapshotCommands,
 ];
 
 const offline: readonly (Command | CommandGroup)[] = [
+  ...offlineCommands,
   {
     name: 'wal',
     summary: "Looks at a member's write-ahead log",
@@ -238,6 +252,8 @@ const offline: readonly (Command | CommandGroup)[] = [
 ];
 
 const utility: readonly (Command | CommandGroup)[] = [
+  checks,
+  completion,
   {
     name: 'help',
     usage: '[command]',
@@ -245,6 +261,7 @@ const utility: readonly (Command | CommandGroup)[] = [
     flags: {},
     load: async () => (await import('./commands/help.ts')).help,
   },
+  ...mirrors,
   {
     name: 'options',
     usage: '',
@@ -264,6 +281,7 @@ const utility: readonly (Command | CommandGroup)[] = [
 export const sections: readonly Section[] = [
   { title: 'Key-value commands', entries: keyValue },
   { title: 'Cluster maintenance commands', entries: maintenance },
+  { title: 'Concurrency commands', entries: concurrency },
   { title: 'Offline commands', entries: offline },
   { title: 'Utility commands', entries: utility },
 ];

@@ -17,11 +17,18 @@ export async function run(words: readonly string[], io: Io): Promise<number> {
     return await dispatch(words, io);
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof ClientError)) throw error;
-    if (error instanceof ClientError && error.code === 'CONNECTION_FAILED') io.stderr(`${error.message}\n`);
+    // One line: what etcdctl says, and what a person needs to know beside it.
+    const reason = connectionProblem(error);
     const text = error instanceof CommandError ? error.message : callErrorText(error);
-    if (text !== '') io.stderr(`Error: ${text}\n`);
+    if (text !== '') io.stderr(`Error: ${text}${reason === '' ? '' : ` (${reason})`}\n`);
     return error instanceof CommandError ? error.exitCode : ExitCode.ERROR;
   }
+}
+
+/** Which servers could not be reached, and why; empty when that is not the problem. */
+function connectionProblem(error: unknown): string {
+  const client = error instanceof ClientError ? error : (error as Error).cause;
+  return client instanceof ClientError && client.code === 'CONNECTION_FAILED' ? client.message : '';
 }
 
 interface Found {

@@ -1,0 +1,65 @@
+/** make-mirror: copies keys to another cluster, and goes on copying what changes until it is ended. */
+import { readFileSync } from 'node:fs';
+import { type ConnectOptions, connect, mirror } from '@quorate/client';
+import type { CommandLine, Run } from '../command.ts';
+import { badArgs, CommandError, callErrorText, ExitCode } from '../exit.ts';
+import { interruption } from '../interrupt.ts';
+
+/** As etcdctl, which prints the keys written so far twice a minute. */
+const REPORT_MS = 30_000;
+
+export const makeMirror: Run = async (context, line) => {
+  const { args, flags } = line;
+  const [endpoint] = args;
+  if (endpoint === undefined || args.length !== 1)
+    throw badArgs('make-mirror takes one destination argument');
+  const cut = flags.bool('no-dest-prefix');
+  const destinationPrefix = flags.string('dest-prefix');
+  if (cut && destinationPrefix !== '')
+    throw badArgs('`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one');
+  const source = await context.client();
+  const destination = connect(destinationOptions(endpoint, line));
+  const interrupt = interruption(context);
+  let total = 0;
+  const print = (): void => context.io.stdout(`${total}\n`);
+  const timer = setInterval(print, REPORT_MS);
+  try {
+    const steps = mirror(source, destination, {
+      prefix: flags.string('prefix'),
+      revision: Number(flags.int('rev')),
+      maxTxnOps: Number(flags.int('max-txn-ops')),
+      signal: interrupt.signal,
+      ...(cut || destinationPrefix !== '' ? { destinationPrefix } : {}),
+    });
+    for await (const { keys } of steps) total += keys;
+  } catch (error) {
+    if (!interrupt.signal.aborted)
+      throw new CommandError(ExitCode.ERROR, callErrorText(error), { cause: error });
+  } finally {
+    clearInterval(timer);
+    interrupt.stop();
+    destination.close();
+  }
+  // Beyond etcdctl: what was written is said in the end, too.
+  print();
+};
+
+function destinationOptions(endpoint: string, { flags }: CommandLine): ConnectOptions {
+  const read = (name: string): Uint8Array | undefined => {
+    const path = flags.string(name);
+    try {
+      return path === '' ? undefined : readFileSync(path);
+    } catch (error) {
+      throw new CommandError(ExitCode.ERROR, (error as Error).message, { cause: error });
+    }
+  };
+  const [cert, key, ca] = [read('dest-cert'), read('dest-key'), read('dest-cacert')];
+  const secure = cert !== undefined || ca !== undefined || !flags.bool('dest-insecure-transport');
+  const [username = '', ...rest] = flags.string('dest-user').split(':');
+  const password = flags.has('dest-password') ? flags.string('dest-password') : rest.join(':');
+  return {
+    endpoints: endpoint,
+    ...(secure && { tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) } }),
+    ...(username !== '' && { auth: { username, password } }),
+  };
+}
