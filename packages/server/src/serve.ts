@@ -12,6 +12,8 @@ import { createServices, type Services } from './api/services.ts';
 import type { ServerConfig } from './config/config.ts';
 import type { EndpointUrl } from './config/urls.ts';
 import { ImageFolder } from './etcd-image/image-folder.ts';
+import { createHttpFront, type HttpFront } from './http/front.ts';
+import { serverMetrics } from './http/metrics/server.ts';
 import { createLessor } from './lease/create-lessor.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import type { Member } from './member.ts';
@@ -25,6 +27,9 @@ export interface Server {
   readonly member: Member;
   /** Where clients connect: `127.0.0.1:2379`, or the path of a socket. */
   readonly addresses: readonly string[];
+  /** Listeners for HTTP alone, and for health and metrics alone. */
+  readonly httpAddresses: readonly string[];
+  readonly metricsAddresses: readonly string[];
   /** Graceful: what is under way finishes. Calling it again changes nothing. */
   stop(): Promise<void>;
   /** Resolves when everything is closed; the error says why when nobody asked for it. */
@@ -45,13 +50,19 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
   void member.stopped.then(() => compaction.stop());
   const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => world.env.afterPoll(callback));
   const services = createServices(member, images);
+  const front = await createHttpFront(member, services, httpConfig(config));
   const transport = createGrpcServer({
     handlers: services.handlers,
     limits: transportLimits(config),
     keepalive: config.keepalive,
+    observer: front.observer,
+    ...(front.handOver === undefined ? {} : { http: front.handOver }),
   });
-  const server = new RunningServer(member, services, transport);
+  front.addMetrics(serverMetrics(transport, services));
+  const server = new RunningServer(member, services, transport, front);
   try {
+    for (const url of config.listenMetricsUrls) await server.listen(url, 'metrics');
+    for (const url of config.listenClientHttpUrls) await server.listen(url, 'http');
     for (const url of config.listenClientUrls) await server.listen(url);
   } catch (error) {
     await server.stop();
@@ -64,17 +75,22 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
 class RunningServer implements Server {
   readonly member: Member;
   readonly addresses: string[] = [];
+  readonly httpAddresses: string[] = [];
+  readonly metricsAddresses: string[] = [];
   readonly stopped: Promise<Error | null>;
   readonly #services: Services;
   readonly #transport: GrpcServer;
+  readonly #front: HttpFront;
   #stopping: Promise<void> | null = null;
 
-  constructor(member: Member, services: Services, transport: GrpcServer) {
+  constructor(member: Member, services: Services, transport: GrpcServer, front: HttpFront) {
     this.member = member;
     this.#services = services;
     this.#transport = transport;
+    this.#front = front;
     this.stopped = member.stopped.then(async (error) => {
       services.close();
+      await front.close();
       // Stopped on purpose, the transport is closing already and waits for its last calls.
       await (this.#stopping === null ? transport.close({ graceMs: 0 }) : this.#closeTransport);
       return error;
@@ -83,19 +99,22 @@ class RunningServer implements Server {
 
   #closeTransport: Promise<void> = Promise.resolve();
 
-  async listen(url: EndpointUrl): Promise<void> {
+  async listen(url: EndpointUrl, surface: 'client' | 'http' | 'metrics' = 'client'): Promise<void> {
+    const [transport, addresses] = {
+      client: [this.#transport, this.addresses] as const,
+      http: [this.#front.httpTransport, this.httpAddresses] as const,
+      metrics: [this.#front.metricsTransport, this.metricsAddresses] as const,
+    }[surface];
+    if (transport === null) throw new Error('a listener was configured that the front does not serve');
     if (url.scheme === 'unix') {
       const path = `${url.host}:${url.port}`;
       removeStaleSocket(path);
-      await this.#transport.listen({ path });
-      this.addresses.push(path);
+      await transport.listen({ path });
+      addresses.push(path);
       return;
     }
-    const { host, port }: Listening = await this.#transport.listen({
-      host: url.host,
-      port: Number(url.port),
-    });
-    this.addresses.push(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+    const { host, port }: Listening = await transport.listen({ host: url.host, port: Number(url.port) });
+    addresses.push(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
   }
 
   stop(): Promise<void> {
@@ -107,6 +126,7 @@ class RunningServer implements Server {
     this.#closeTransport = this.#transport.close({ graceMs: STOP_GRACE_MS });
     this.#services.close();
     await this.#closeTransport;
+    await this.#front.close();
     await this.member.stop();
   }
 }
@@ -146,6 +166,17 @@ async function memberConfig(config: ServerConfig, world: World): Promise<MemberC
     quotaBytes: config.quotaBytes,
     watchProgressIntervalMs: config.watchProgressIntervalMs,
     unsafeNoFsync: config.unsafeNoFsync,
+  };
+}
+
+function httpConfig(config: ServerConfig): Parameters<typeof createHttpFront>[2] {
+  return {
+    isApart: config.listenClientHttpUrls.length > 0,
+    hasMetricsListeners: config.listenMetricsUrls.length > 0,
+    enableGateway: config.enableGateway,
+    access: { hosts: config.hostWhitelist, origins: config.corsOrigins },
+    extensiveMetrics: config.extensiveMetrics,
+    maxMessageBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
   };
 }
 

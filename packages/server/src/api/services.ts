@@ -4,6 +4,7 @@
  * Methods that are not in the table are answered UNIMPLEMENTED by the transport.
  */
 import type { Handler, HandlerTable } from '@quorate/grpc-server';
+import type { WatchStats } from '@quorate/mvcc';
 import { services } from '@quorate/proto';
 import type { ImageFolder } from '../etcd-image/image-folder.ts';
 import type { Member } from '../member.ts';
@@ -25,6 +26,8 @@ const SNAPSHOT_PATH = services['etcdserverpb.Maintenance'].Snapshot.path;
 
 export interface Services {
   readonly handlers: HandlerTable;
+  /** Streams, watches and events, for metrics. */
+  watchStats(): WatchStats;
   /** Ends the streams that would never end by themselves; new ones are refused. */
   close(): void;
 }
@@ -52,6 +55,7 @@ export function createServices(member: Member, images?: ImageFolder): Services {
       ...reflectionHandlers(),
       ...(snapshot === null ? [] : [[SNAPSHOT_PATH, snapshot.handler] as const]),
     ]),
+    watchStats: () => watch.stats(),
     close() {
       watch.close();
       lease.close();

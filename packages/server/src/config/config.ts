@@ -23,6 +23,17 @@ export interface ServerConfig extends ClusterConfig {
   /** Null: inside the data folder. */
   readonly walDir: string | null;
   readonly listenClientUrls: readonly EndpointUrl[];
+  /** Listeners for HTTP alone; when there are any, the client listeners speak gRPC alone. */
+  readonly listenClientHttpUrls: readonly EndpointUrl[];
+  /** More listeners for health and metrics. */
+  readonly listenMetricsUrls: readonly EndpointUrl[];
+  readonly enableGateway: boolean;
+  /** Origins whose pages may read answers; none or `*`: all. */
+  readonly corsOrigins: readonly string[];
+  /** Hosts that plain HTTP requests may name; none or `*`: all. */
+  readonly hostWhitelist: readonly string[];
+  /** Durations of calls are measured as well. */
+  readonly extensiveMetrics: boolean;
   readonly advertiseClientUrls: readonly string[];
   readonly heartbeatMs: number;
   readonly electionMs: number;
@@ -77,6 +88,12 @@ export function resolveConfig(settings: Settings): ServerConfig {
     dataDir,
     walDir: settings.string('wal-dir') || null,
     listenClientUrls,
+    listenClientHttpUrls: plainListeners(settings, 'listen-client-http-urls'),
+    listenMetricsUrls: plainListeners(settings, 'listen-metrics-urls'),
+    enableGateway: settings.bool('enable-grpc-gateway'),
+    corsOrigins: settings.strings('cors'),
+    hostWhitelist: settings.strings('host-whitelist'),
+    extensiveMetrics: settings.string('metrics') === 'extensive',
     advertiseClientUrls: texts(settings.urls('advertise-client-urls')),
     ...clusterConfig(settings, name),
     ...ticks(settings),
@@ -135,17 +152,22 @@ function boolOf(text: string, complaint: string): boolean {
 }
 
 function listeners(settings: Settings): readonly EndpointUrl[] {
-  const urls = settings.urls('listen-client-urls');
-  for (const url of urls) {
-    bindable(url);
-    if (url.scheme === 'https' || url.scheme === 'unixs') {
-      throw new ConfigError(`TLS is not supported yet: ${url.text} in --listen-client-urls`);
-    }
-  }
+  const urls = plainListeners(settings, 'listen-client-urls');
   if (settings.isGiven('listen-client-urls') && !settings.isGiven('advertise-client-urls')) {
     throw new ConfigError('--advertise-client-urls is required when --listen-client-urls is set explicitly');
   }
   if (urls.length === 0) throw new ConfigError('--listen-client-urls names no listener');
+  return urls;
+}
+
+function plainListeners(settings: Settings, flag: string): readonly EndpointUrl[] {
+  const urls = settings.urls(flag);
+  for (const url of urls) {
+    bindable(url);
+    if (url.scheme === 'https' || url.scheme === 'unixs') {
+      throw new ConfigError(`TLS is not supported yet: ${url.text} in --${flag}`);
+    }
+  }
   return urls;
 }
 

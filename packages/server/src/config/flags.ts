@@ -49,7 +49,7 @@ election-timeout | uint | 1000 | = | used | Milliseconds without a leader before
 initial-election-tick-advance | bool | true | = | none | Whether a fresh member waits less before its first election.
 listen-peer-urls | urls | http://localhost:2380 | = | used | Where other members connect.
 listen-client-urls | urls | http://localhost:2379 | = | used | Where clients connect: http://IP:PORT or unix://NAME:PORT, separated by commas.
-listen-client-http-urls | urls | - | = | later | Listeners for HTTP alone.
+listen-client-http-urls | urls | - | = | used | Listeners for HTTP alone.
 max-snapshots | uint | 5 | = | none | Accepted for compatibility.
 max-wals | uint | 5 | = | none | Accepted for compatibility.
 memory-mlock | bool | false | = | later | Lock the memory of the process.
@@ -65,7 +65,7 @@ grpc-keepalive-interval | duration | 2h | = | used | Silence after which a clien
 grpc-keepalive-timeout | duration | 20s | = | used | Time to answer such a ping.
 socket-reuse-port | bool | false | socket-options.reuse-port | later | SO_REUSEPORT on listeners.
 socket-reuse-address | bool | false | socket-options.reuse-address | later | SO_REUSEADDR on listeners.
-enable-grpc-gateway | bool | true | = | later | Serve the JSON gateway.
+enable-grpc-gateway | bool | true | = | used | Serve the JSON gateway.
 raft-read-timeout | duration | 5s | - | later | Read timeout of connections between members.
 raft-write-timeout | duration | 5s | - | later | Write timeout of connections between members.
 feature-gates | string | - | = | used | Switches, as NAME=true,NAME=false.
@@ -124,8 +124,8 @@ self-signed-cert-validity | uint | 1 | = | later | Life of generated certs.
 cipher-suites | strings | - | = | later | TLS cipher suite names; not with TLS1.3-only.
 tls-min-version | string | TLS1.2 | = | later | Lowest TLS version: TLS1.2 or TLS1.3.
 tls-max-version | string | - | = | later | Highest TLS version; empty = library default.
-cors | strings | * | = | later | Allowed CORS origins; empty or * = all.
-host-whitelist | strings | * | = | later | Allowed Host values on plain HTTP; empty or * = all.
+cors | strings | * | = | used | Allowed CORS origins; empty or * = all.
+host-whitelist | strings | * | = | used | Allowed Host values on plain HTTP; empty or * = all.
 
 # auth
 auth-token | string | simple | = | refused | Token type: simple, or jwt,sign-method=..,pub-key=..,priv-key=..,ttl=.
@@ -150,8 +150,8 @@ distributed-tracing-sampling-rate | int | 0 | = | later | Samples per million.
 
 # metrics
 enable-pprof | bool | false | = | later | Serve /debug/pprof/.
-metrics | string | basic | = | later | Basic or extensive (adds histograms).
-listen-metrics-urls | urls | - | = | later | Extra listeners for /metrics and health paths.
+metrics | string | basic | = | used | Basic or extensive (adds histograms).
+listen-metrics-urls | urls | - | = | used | Extra listeners for /metrics and health paths.
 
 # features
 corrupt-check-time | duration | 0s | = | later | How often members compare their data. 0: never.

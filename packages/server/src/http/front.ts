@@ -82,6 +82,7 @@ export async function createHttpFront(
     : null;
   const httpTransport = config.isApart ? carrier(client) : null;
   const metricsTransport = metrics === null ? null : carrier(metrics);
+  let closing: Promise<unknown> | null = null;
   return {
     handOver: config.isApart ? undefined : nodeHttpHandOver(client.server),
     observer,
@@ -89,12 +90,13 @@ export async function createHttpFront(
     metricsTransport,
     addMetrics: (source) => registry.add(source),
     async close() {
-      await Promise.all([
+      closing ??= Promise.all([
         httpTransport?.close({ graceMs: 0 }),
         metricsTransport?.close({ graceMs: 0 }),
         client.close(),
         metrics?.close(),
       ]);
+      await closing;
     },
   };
 }
