@@ -71,6 +71,8 @@ class Pump {
   #queuedBytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #freeAtMs = 0;
+  /** Over a cut link even the end of a connection is no news; the sink hears of it when the link heals. */
+  #sourceGone = false;
 
   constructor(link: Link, source: Socket, sink: Socket, closed: () => void) {
     this.#link = link;
@@ -80,11 +82,12 @@ class Pump {
     source.on('end', () => this.#take(null));
     sink.on('drain', () => this.drain());
     source.once('close', () => {
-      closed();
+      this.#sourceGone = true;
+      this.drain();
+    });
+    sink.once('close', () => {
       if (this.#timer !== null) clearTimeout(this.#timer);
-      // What the other side has not read yet is lost with the connection; a cut link keeps even that to itself.
-      if (!link.quality.held) sink.destroy();
-      else setTimeout(() => sink.destroy(), 30_000).unref();
+      closed();
     });
   }
 
@@ -111,7 +114,8 @@ class Pump {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     while (this.#queue.length > 0) {
-      if (this.#link.quality.held || this.#sink.destroyed || this.#sink.writableNeedDrain) return;
+      if (this.#link.quality.held || this.#sink.destroyed) return;
+      if (this.#sink.writableNeedDrain && !this.#sourceGone) return;
       const [{ chunk, dueMs }] = this.#queue as [{ chunk: Buffer | null; dueMs: number }];
       const now = performance.now();
       if (dueMs > now) {
@@ -127,6 +131,7 @@ class Pump {
       this.#link.passedBytes += chunk.length;
       this.#sink.write(chunk);
     }
-    if (this.#source.isPaused()) this.#source.resume();
+    if (this.#sourceGone && !this.#link.quality.held) this.#sink.destroySoon();
+    else if (this.#source.isPaused()) this.#source.resume();
   }
 }

@@ -28,7 +28,9 @@ const DRAIN_MS = 20_000;
 
 export async function comeToRest(cluster: Cluster, recorder: HistoryRecorder, story: Story): Promise<Rest> {
   const violations: Violation[] = [];
-  await cluster.healAll(SERVE_AGAIN_MS);
+  await cluster.healAll(SERVE_AGAIN_MS).catch((error: Error) => {
+    violations.push({ rule: 'unserved', detail: `in the end: ${error.message}` });
+  });
   let revision = 1;
   for (const member of cluster.members) {
     const wrote = await finalWrite(cluster, recorder, member);

@@ -80,6 +80,7 @@ export async function runNemesis(options: NemesisOptions): Promise<NemesisReport
   const workers = hire(cluster, recorder, seed);
   const work = Promise.all(workers.map((worker) => worker.run()));
   const disturbed: { fromNs: number; toNs: number }[] = [];
+  const unserved: Violation[] = [];
   const tally: Record<string, { tried: number; fired: number }> = {};
   let keep = true;
   try {
@@ -100,11 +101,18 @@ export async function runNemesis(options: NemesisOptions): Promise<NemesisReport
       recorder.fault(fault.name, `${fired ? '' : 'did not strike: '}${detail}`);
       const counted = tally[fault.name] ?? { tried: 0, fired: 0 };
       tally[fault.name] = { tried: counted.tried + 1, fired: counted.fired + Number(fired) };
-      await cluster.healAll();
+      const serves = await cluster.healAll().then(
+        () => null,
+        (error: Error) => error.message,
+      );
       disturbed.push({ fromNs, toNs: recorder.nowNs() });
       log(
         `  ${fault.name} ${fired ? '' : '(did not strike) '}${detail}, serving after ${Math.round((recorder.nowNs() - fromNs) / 1e6)} ms`,
       );
+      if (serves !== null) {
+        unserved.push({ rule: 'unserved', detail: `after ${fault.name} (${detail}): ${serves}` });
+        break;
+      }
       await sleep(context.random.between(300, 1500));
     }
     for (const worker of workers) worker.stop();
@@ -114,6 +122,7 @@ export async function runNemesis(options: NemesisOptions): Promise<NemesisReport
     story.close();
     const history = recorder.history();
     const found = [
+      ...unserved,
       ...rest.violations,
       ...unexpectedEnds(cluster),
       ...checkHistory({
