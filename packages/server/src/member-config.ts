@@ -50,8 +50,9 @@ export interface MemberConfig {
   readonly watchProgressIntervalMs: number;
   /** Skips every sync of the log. For tests only. */
   readonly unsafeNoFsync: boolean;
-  /** Sizes of log files and of the store's memory; defaults for what is absent. */
+  /** Sizes of log files, of the young entries kept in memory, and of the store's memory; defaults for what is absent. */
   readonly walSegmentBytes?: number;
+  readonly raftTailBytes?: number;
   readonly storeLimits?: Partial<StoreLimits>;
 }
 

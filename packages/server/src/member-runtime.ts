@@ -510,9 +510,9 @@ export class MemberRuntime implements Member {
   }
 
   #ticked(nowMs: number): void {
-    const timeoutOf = (startedMs: number) => this.#timeout(startedMs);
-    this.#proposals.expire(nowMs, timeoutOf);
-    this.#reads.expire(nowMs, timeoutOf);
+    this.#proposals.expire(nowMs, (startedMs) => this.#timeout(startedMs));
+    // Reads get no reason, as in etcd (sem-016).
+    this.#reads.expire(nowMs, () => new DomainError('REQUEST_TIMED_OUT'));
     this.#releaseLog(nowMs);
     this.#versions.tick(nowMs);
     if (this.#driver.leader !== NONE) this.#publishAttributes();
@@ -534,11 +534,27 @@ export class MemberRuntime implements Member {
     this.#release.tick(conf, wantedAfter, images.heldIndex);
   }
 
-  /** Why a request that began at `startedMs` was not answered in time (sem-017). */
+  /** Why a write that began at `startedMs` was not answered in time (sem-017). */
   #timeout(startedMs: number): DomainError {
     const elected = this.#leaderElectedMs;
     const afterLoss = startedMs > elected - 2 * this.limits.electionTimeoutMs && startedMs < elected;
-    return new DomainError(afterLoss ? 'TIMEOUT_DUE_TO_LEADER_FAIL' : 'REQUEST_TIMED_OUT');
+    if (afterLoss) return new DomainError('TIMEOUT_DUE_TO_LEADER_FAIL');
+    return new DomainError(
+      this.#connectionLost(startedMs) ? 'TIMEOUT_DUE_TO_CONNECTION_LOST' : 'REQUEST_TIMED_OUT',
+    );
+  }
+
+  /** Whether those the request needed were out of reach at some time since it began; without a leader nobody was needed. */
+  #connectionLost(sinceMs: number): boolean {
+    const { network, members } = this.#parts;
+    const connected = (id: bigint): boolean => {
+      const madeMs = network.connectedSince(id);
+      return id === this.memberId || (madeMs !== null && madeMs <= sinceMs);
+    };
+    const leader = this.#driver.leader;
+    if (leader !== this.memberId) return leader !== NONE && !connected(leader);
+    const all = members.list();
+    return all.filter(({ id }) => connected(id)).length < Math.floor(all.length / 2) + 1;
   }
 
   #raiseNoSpace(then: () => void): void {

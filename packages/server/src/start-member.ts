@@ -106,6 +106,7 @@ export async function startMember(
         : { directory: folder.storeDirectory },
       monotonicMs: () => env.monotonicMs(),
       afterPoll: (callback) => env.afterPoll(callback),
+      setTimer: (delayMs, callback) => env.setTimer(delayMs, callback),
       inThread: world.inThread !== null,
       ...(failpoint === NO_FAILPOINTS ? {} : { failpoint }),
       mapSizeBytes: mapSizeFor(config.quotaBytes),
@@ -279,7 +280,7 @@ async function forceAlone(
   const applied = { index: store.appliedIndex, conf: members.conf ?? EMPTY_CONF };
   const forced = forceNewCluster(wal, memberId, applied, hardState);
   env.log.log('warn', 'forcing a new cluster of this member alone', { removed: forced.entries.length });
-  if (forced.entries.length > 0) await appended(wal, { ...forced, mustSync: true });
+  await appended(wal, { ...forced, mustSync: true });
   return forced.hardState;
 }
 
@@ -358,7 +359,7 @@ async function assemble(parts: {
     electionTicks: Math.max(2, Math.round(config.electionMs / config.heartbeatMs)),
     heartbeatTicks: 1,
     preVote: config.preVote,
-    maxTailBytes: TAIL_BYTES,
+    maxTailBytes: config.raftTailBytes ?? TAIL_BYTES,
   });
   let runtime: MemberRuntime | null = null;
   // The lessor is made over the member, and the applier over the lessor.

@@ -12,7 +12,13 @@
  * Next: `unary.ts`, which every unary service goes through.
  */
 import { Status } from '@quorate/grpc-server';
-import { CompactedError, FutureRevisionError, StoreBusyError, StoreClosedError } from '@quorate/mvcc';
+import {
+  CompactedError,
+  FutureRevisionError,
+  StoreBusyError,
+  StoreClosedError,
+  StoreReplacedError,
+} from '@quorate/mvcc';
 import { DecodeError, type ErrorCode, errorFacts, wireStatus } from '@quorate/proto';
 import { ResponseTooLargeError } from '../codec/responses.ts';
 import { WireError } from '../codec/wire-reader.ts';
@@ -45,5 +51,7 @@ function codeOf(error: Error): ErrorCode | null {
   if (error instanceof FutureRevisionError) return 'FUTURE_REVISION';
   if (error instanceof StoreBusyError) return 'TOO_MANY_REQUESTS';
   if (error instanceof StoreClosedError) return 'SERVER_STOPPED';
+  // The leader sent its state while this member was reading its own: a client asks again, as after any change of leader.
+  if (error instanceof StoreReplacedError) return 'LEADER_CHANGED';
   return null;
 }

@@ -8,6 +8,7 @@
  * Next: `validate.ts` for what is refused, `apply/range.ts` for what a range means, `codec/` for the bytes.
  */
 import type { Handler, UnaryCall } from '@quorate/grpc-server';
+import { StoreReplacedError } from '@quorate/mvcc';
 import { services } from '@quorate/proto';
 import { rangeOptions, shapeRange } from '../apply/range.ts';
 import {
@@ -174,6 +175,11 @@ function answer(call: UnaryCall, encode: () => Uint8Array): void {
 function readRange(member: Member, header: ResponseHeader, operation: RangeOperation, call: UnaryCall): void {
   if (call.cancelled) return;
   member.store.range(rangeOptions(operation), (error, result) => {
+    // Another state took the store's place, one that is newer: what it holds is as good an answer.
+    if (error instanceof StoreReplacedError) {
+      readRange(member, header, operation, call);
+      return;
+    }
     if (error !== null) {
       fail(call, error);
       return;

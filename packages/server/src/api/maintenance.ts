@@ -1,5 +1,5 @@
 /**
- * The Maintenance service: Status, Hash, HashKV, Alarm, Defragment.
+ * The Maintenance service: Status, Hash, HashKV, Alarm, Defragment, MoveLeader, Downgrade.
  *
  * Status, hashes and defragmentation concern this member alone and need no quorum. Alarms are replicated: raising
  * and clearing go through the log, listing waits until this member is up to date.
@@ -12,19 +12,24 @@ import {
   AlarmType,
   DefragmentRequest,
   DefragmentResponse,
+  DowngradeRequest_DowngradeAction as DowngradeAction,
+  DowngradeRequest,
+  DowngradeResponse,
   errorFacts,
   etcdApi,
   HashKVRequest,
   HashKVResponse,
   HashRequest,
   HashResponse,
+  MoveLeaderRequest,
+  MoveLeaderResponse,
   StatusRequest,
   StatusResponse,
   services,
 } from '@quorate/proto';
 import type { Member } from '../member.ts';
 import type { ResponseHeader } from './header.ts';
-import { fail, unaryMethod } from './unary.ts';
+import { fail, refuse, unaryMethod } from './unary.ts';
 
 type Alarms = ReturnType<Member['alarms']>;
 
@@ -98,6 +103,30 @@ export function maintenanceHandlers(
     });
   }
 
+  function moveLeader({ targetID }: MoveLeaderRequest, call: UnaryCall): void {
+    member.cluster.moveLeader(targetID, call.deadlineMs, (error) => {
+      if (error !== null) fail(call, error);
+      else call.reply(MoveLeaderResponse.encode({}));
+    });
+  }
+
+  /** sem-194, sem-195. */
+  function downgrade({ action, version }: DowngradeRequest, call: UnaryCall): void {
+    const what = DOWNGRADE_ACTIONS.get(action);
+    if (what === undefined) {
+      refuse(call, 'UNKNOWN_METHOD');
+      return;
+    }
+    member.cluster.downgrade(what, version, call.deadlineMs, (error, clusterVersion) => {
+      if (error !== null) fail(call, error);
+      else {
+        call.reply(
+          DowngradeResponse.encode({ header: header.encode(store.revision), version: clusterVersion }),
+        );
+      }
+    });
+  }
+
   const Maintenance = services['etcdserverpb.Maintenance'];
   return [
     [
@@ -115,6 +144,11 @@ export function maintenanceHandlers(
       Maintenance.Defragment.path,
       unaryMethod(member, (bytes) => DefragmentRequest.decode(bytes), defragment),
     ],
+    [
+      Maintenance.MoveLeader.path,
+      unaryMethod(member, (bytes) => MoveLeaderRequest.decode(bytes), moveLeader),
+    ],
+    [Maintenance.Downgrade.path, unaryMethod(member, (bytes) => DowngradeRequest.decode(bytes), downgrade)],
   ];
 }
 
@@ -136,9 +170,16 @@ function encodeStatus(member: Member, header: ResponseHeader): Uint8Array {
     isLearner: member.isLearner,
     storageVersion: etcdApi.version,
     dbSizeQuota: member.limits.quotaBytes,
-    downgradeInfo: {},
+    downgradeInfo:
+      member.downgradeTarget === null ? {} : { enabled: true, targetVersion: member.downgradeTarget },
   });
 }
+
+const DOWNGRADE_ACTIONS = new Map([
+  [DowngradeAction.VALIDATE as number, 'validate'],
+  [DowngradeAction.ENABLE, 'enable'],
+  [DowngradeAction.CANCEL, 'cancel'],
+] as const);
 
 /** All alarms for NONE; the member named in the request does not matter (sem-181). */
 function alarmsOfType(alarms: Alarms, type: number): Alarms {

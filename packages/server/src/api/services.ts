@@ -15,6 +15,7 @@ import { ResponseHeader } from './header.ts';
 import { createHealthService } from './health.ts';
 import { kvHandlers } from './kv.ts';
 import { LeaderLoss } from './leader-loss.ts';
+import { learnerGuard } from './learner.ts';
 import { createLeaseService } from './lease.ts';
 import { lockHandlers } from './lock.ts';
 import { maintenanceHandlers } from './maintenance.ts';
@@ -43,7 +44,7 @@ export function createServices(member: Member, images?: ImageFolder): Services {
   const health = createHealthService(member);
   const snapshot = images === undefined ? null : createSnapshotService(member, images);
   return {
-    handlers: new Map<string, Handler>([
+    handlers: guarded(member, [
       ...kvHandlers(member, header),
       ...watch.handlers,
       ...lease.handlers,
@@ -66,4 +67,11 @@ export function createServices(member: Member, images?: ImageFolder): Services {
       snapshot?.close();
     },
   };
+}
+
+function guarded(
+  member: Member,
+  handlers: readonly (readonly [path: string, handler: Handler])[],
+): Map<string, Handler> {
+  return new Map(handlers.map((entry) => learnerGuard(member, entry)));
 }

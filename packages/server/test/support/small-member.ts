@@ -10,6 +10,7 @@ export function smallMember(dataDirectory: string): MemberConfig {
     clientUrls: ['http://127.0.0.1:2379'],
     snapshotCount: 100,
     walSegmentBytes: 64 * 1024,
+    raftTailBytes: 8 * 1024,
     storeLimits: {
       flushBytes: 16 * 1024,
       flushAfterMs: 20,
