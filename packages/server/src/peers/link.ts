@@ -18,7 +18,7 @@ import { PeerError, REFUSALS } from './errors.ts';
 import { encodeFrames, type Frame, FrameKind, numberFrame } from './frames.ts';
 import { type Channel, helloMetadata, type Identity, Path } from './handshake.ts';
 import type { PeerLimits } from './options.ts';
-import { OutgoingStream } from './outgoing-stream.ts';
+import { OutgoingStream, type OutgoingStreamOptions } from './outgoing-stream.ts';
 import { SendQueue } from './send-queue.ts';
 
 export interface LinkParts {
@@ -27,7 +27,7 @@ export interface LinkParts {
   readonly to: bigint;
   readonly channel: Channel;
   readonly limits: PeerLimits;
-  readonly connection: Pick<ConstructorParameters<typeof OutgoingStream>[0], 'credentials'>;
+  readonly connection: Pick<OutgoingStreamOptions, 'credentials' | 'names'>;
 }
 
 export interface LinkHost {

@@ -8,15 +8,18 @@
  * until `inFlightBytes` are there and have not reached the socket; `hasRoom` says so, `onRoom` when that is over.
  */
 import type { ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js';
+import { parseUrl } from '../config/urls.ts';
 import type { Env, Timer } from '../env.ts';
 import { formatId } from '../membership/ids.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { PeerError } from './errors.ts';
 import { decodeFrames, type Frame, FrameKind, readTexts } from './frames.ts';
 import { type Identity, parseId } from './handshake.ts';
+import type { Names } from './names.ts';
 
 export interface OutgoingStreamOptions extends ConnectionOptions {
   readonly env: Env;
+  readonly names: Names;
   readonly url: string;
   readonly path: string;
   readonly metadata: Metadata;
@@ -47,26 +50,49 @@ export class OutgoingStream {
   constructor(options: OutgoingStreamOptions, listener: OutgoingStreamListener) {
     this.#options = options;
     this.#listener = listener;
-    const { env, url, path, metadata, handshakeMs } = options;
-    try {
-      this.#connection = new Connection(url, options);
-      this.#call = this.#connection.stream(path, metadata);
-    } catch (error) {
-      const reason = new PeerError('PEER_UNREACHABLE', (error as Error).message, { cause: error });
-      this.#timer = env.setTimer(0, () => this.end(reason));
-      return;
-    }
+    const { env, handshakeMs } = options;
     this.#timer = env.setTimer(handshakeMs, () => {
       // What the sockets have brought meanwhile may be the welcome.
       env.afterPoll(() => {
         if (this.#state === 'opening') this.end(new PeerError('PEER_TIMEOUT', 'no answer to the handshake'));
       });
     });
-    this.#call.on('data', (message: Buffer) => this.#receive(message));
-    this.#call.on('error', (error: ServiceError) => {
+    const fail = (error: Error): void => {
+      env.afterPoll(() => this.end(new PeerError('PEER_UNREACHABLE', error.message, { cause: error })));
+    };
+    const dial = (): void => {
+      try {
+        this.#dial();
+      } catch (error) {
+        fail(error as Error);
+      }
+    };
+    try {
+      const { scheme, host } = parseUrl(options.url);
+      // A socket's file has no name that anybody resolves.
+      if (scheme === 'unix' || scheme === 'unixs') dial();
+      else {
+        options.names.find(host, (error) => {
+          if (this.#state === 'ended') return;
+          if (error === null) dial();
+          else fail(error);
+        });
+      }
+    } catch (error) {
+      fail(error as Error);
+    }
+  }
+
+  #dial(): void {
+    const { url, path, metadata } = this.#options;
+    this.#connection = new Connection(url, this.#options);
+    const call = this.#connection.stream(path, metadata);
+    this.#call = call;
+    call.on('data', (message: Buffer) => this.#receive(message));
+    call.on('error', (error: ServiceError) => {
       this.end(new PeerError('PEER_UNREACHABLE', error.details || error.message));
     });
-    this.#call.on('end', () => this.end(new PeerError('PEER_UNREACHABLE', 'the peer ended the stream')));
+    call.on('end', () => this.end(new PeerError('PEER_UNREACHABLE', 'the peer ended the stream')));
   }
 
   get isOpen(): boolean {
@@ -81,9 +107,9 @@ export class OutgoingStream {
     return this.#inFlightBytes < this.#options.inFlightBytes;
   }
 
-  /** @param message one gRPC message: the stream owns it from here on */
+  /** Once it is open. @param message one gRPC message: the stream owns it from here on */
   write(message: Buffer): void {
-    if (this.#state === 'ended') return;
+    if (this.#state !== 'open') return;
     this.#inFlightBytes += message.length;
     this.#call!.write(message, () => {
       const wasFull = !this.hasRoom;

@@ -29,6 +29,7 @@ import type { Identity } from './handshake.ts';
 import { createPeerHttp } from './http.ts';
 import { Incoming } from './incoming.ts';
 import { LogGate } from './log-gate.ts';
+import { Names } from './names.ts';
 import { type ClusterView, type PeerLimits, type PeerNetworkOptions, peerLimits } from './options.ts';
 import { Peer } from './peer.ts';
 
@@ -58,6 +59,7 @@ class GrpcNetwork implements PeerNetwork {
   readonly #own: Identity;
   readonly #limits: PeerLimits;
   readonly #gate: LogGate;
+  readonly #names = new Names();
   readonly #peers = new Map<bigint, Peer>();
   readonly #incoming: Incoming;
   readonly #http: HttpServer;
@@ -252,7 +254,7 @@ class GrpcNetwork implements PeerNetwork {
         own: this.#own,
         to,
         limits: this.#limits,
-        connection: credentials === undefined ? {} : { credentials },
+        connection: { names: this.#names, ...(credentials === undefined ? {} : { credentials }) },
         gate: this.#gate,
         snapshotBytesPerSec: snapshotBytesPerSec ?? Number.POSITIVE_INFINITY,
       },

@@ -17,7 +17,7 @@ import { errorOf, PeerError } from './errors.ts';
 import { encodeFrames, type Frame, FrameKind, frame, readNumber, readTexts } from './frames.ts';
 import { helloMetadata, type Identity, Path } from './handshake.ts';
 import type { PeerLimits } from './options.ts';
-import { OutgoingStream } from './outgoing-stream.ts';
+import { OutgoingStream, type OutgoingStreamOptions } from './outgoing-stream.ts';
 
 export interface SnapshotSenderParts {
   readonly env: Env;
@@ -27,7 +27,7 @@ export interface SnapshotSenderParts {
   readonly limits: PeerLimits;
   /** Infinity: no limit. */
   readonly bytesPerSec: number;
-  readonly connection: Pick<ConstructorParameters<typeof OutgoingStream>[0], 'credentials'>;
+  readonly connection: Pick<OutgoingStreamOptions, 'credentials' | 'names'>;
 }
 
 export class SnapshotSender {
