@@ -43,20 +43,25 @@ export function lineKey(name: string, leaseId: bigint): string {
   return `${name}/${leaseId.toString(16)}`;
 }
 
-/** Enters the queue; the key may be there from before. @returns the place, and the value that was there already */
+/**
+ * Enters the queue; the key may be there from before. The signal does not cut this call short: were the key written after all,
+ * nobody would know of it. `waitForHead` heeds it, and takes the key away again.
+ * @returns the place, and the record that was there already
+ */
 export async function enter(
   session: LeaseSession,
   name: string,
   value: string | Uint8Array,
   signal?: AbortSignal,
 ): Promise<{ place: Place; found: KeyValue | null }> {
+  if (signal?.aborted) throw localError('CANCELLED', 'the call was cancelled', signal.reason);
   const key = lineKey(name, session.leaseId);
   const { succeeded, header, responses } = await session.client.kv
     .txn()
     .if(compare.createRevision(key, '=', 0))
     .do(op.put(key, value, { lease: session.leaseId }))
     .else(op.get(key))
-    .commit(signal === undefined ? {} : { signal });
+    .commit();
   const bytes = toBytes(key);
   if (succeeded) return { place: new Place(session, bytes, header.revision), found: null };
   const [response] = responses;
