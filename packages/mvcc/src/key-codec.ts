@@ -63,6 +63,102 @@ function writeBucket(items: readonly BucketItem[]): Uint8Array {
   return bytes;
 }
 
+/** Value of one item, without reading those behind it. */
+function findInBucket(bytes: Uint8Array, suffix: Uint8Array): Uint8Array | undefined {
+  for (let at = 0; at < bytes.length; ) {
+    const suffixBytes = readVarint(bytes, at);
+    const start = varintEnd;
+    const valueBytes = readVarint(bytes, start + suffixBytes);
+    at = varintEnd + valueBytes;
+    const order = compareBytes(bytes.subarray(start, start + suffixBytes), suffix);
+    if (order === 0) return bytes.subarray(varintEnd, at);
+    if (order > 0) return undefined;
+  }
+  return undefined;
+}
+
+/** A bucket taken apart, for several changes. */
+class OpenBucket {
+  readonly #items: BucketItem[];
+  changed = false;
+
+  constructor(bytes: Uint8Array | undefined) {
+    this.#items = bytes === undefined ? [] : readBucket(copyBytes(bytes));
+  }
+
+  get(suffix: Uint8Array): Uint8Array | undefined {
+    const item = this.#items[this.#lowerBound(suffix)];
+    return item !== undefined && equalBytes(item.suffix, suffix) ? item.value : undefined;
+  }
+
+  put(suffix: Uint8Array, value: Uint8Array): void {
+    const at = this.#lowerBound(suffix);
+    const item = this.#items[at];
+    const there = item !== undefined && equalBytes(item.suffix, suffix);
+    this.#items.splice(at, there ? 1 : 0, { suffix: copyBytes(suffix), value: copyBytes(value) });
+    this.changed = true;
+  }
+
+  remove(suffix: Uint8Array): boolean {
+    const at = this.#lowerBound(suffix);
+    const item = this.#items[at];
+    if (item === undefined || !equalBytes(item.suffix, suffix)) return false;
+    this.#items.splice(at, 1);
+    this.changed = true;
+    return true;
+  }
+
+  /** @returns the bytes to store; null: nothing is left */
+  pack(): Uint8Array | null {
+    return this.#items.length === 0 ? null : writeBucket(this.#items);
+  }
+
+  #lowerBound(suffix: Uint8Array): number {
+    let low = 0;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareBytes(this.#items[middle]!.suffix, suffix) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * A transaction that takes each bucket apart once and puts it together once, however many of its keys change: without it four thousand keys of one bucket
+ * would be four thousand rewrites of all of it. Scans see what was settled only.
+ */
+export class BucketTransaction {
+  readonly inner: BackendTransaction;
+  readonly #open = new Map<string, { table: TableName; physical: Uint8Array; bucket: OpenBucket }>();
+
+  constructor(inner: BackendTransaction) {
+    this.inner = inner;
+  }
+
+  bucket(table: TableName, physical: Uint8Array): OpenBucket {
+    const name = `${table} ${Buffer.from(physical).toString('latin1')}`;
+    let entry = this.#open.get(name);
+    if (entry === undefined) {
+      entry = { table, physical, bucket: new OpenBucket(this.inner.get(table, physical)) };
+      this.#open.set(name, entry);
+    }
+    return entry.bucket;
+  }
+
+  /** Stores what changed. */
+  settle(): void {
+    for (const { table, physical, bucket } of this.#open.values()) {
+      if (!bucket.changed) continue;
+      const bytes = bucket.pack();
+      if (bytes === null) this.inner.remove(table, physical);
+      else this.inner.put(table, physical, bytes);
+    }
+    this.#open.clear();
+  }
+}
+
 /** A table (or the part of it after `prefix`) whose keys may be of any length. */
 export class KeyTable {
   readonly name: TableName;
@@ -79,11 +175,14 @@ export class KeyTable {
   }
 
   /** The bytes are valid until the next call on the reader. */
-  get(reader: Pick<BackendReader, 'get'>, key: Uint8Array): Uint8Array | undefined {
-    const bytes = reader.get(this.name, this.#physical(key));
-    if (bytes === undefined || !isLongKey(key)) return bytes;
+  get(reader: Pick<BackendReader, 'get'> | BucketTransaction, key: Uint8Array): Uint8Array | undefined {
+    const physical = this.#physical(key);
+    const direct = reader instanceof BucketTransaction ? reader.inner : reader;
+    if (!isLongKey(key)) return direct.get(this.name, physical);
     const suffix = key.subarray(MAX_SHORT_KEY_BYTES);
-    return readBucket(bytes).find((item) => equalBytes(item.suffix, suffix))?.value;
+    if (reader instanceof BucketTransaction) return reader.bucket(this.name, physical).get(suffix);
+    const bytes = direct.get(this.name, physical);
+    return bytes === undefined ? undefined : findInBucket(bytes, suffix);
   }
 
   /** Visits `[low, high)` in key order until `visit` returns false; views are valid during the call only. */
@@ -119,39 +218,39 @@ export class KeyTable {
     return { low: from, high: prefixEnd(this.#prefix) };
   }
 
-  put(transaction: BackendTransaction, key: Uint8Array, value: Uint8Array): void {
+  put(transaction: BackendTransaction | BucketTransaction, key: Uint8Array, value: Uint8Array): void {
     const physical = this.#physical(key);
     if (!isLongKey(key)) {
-      transaction.put(this.name, physical, value);
+      const direct = transaction instanceof BucketTransaction ? transaction.inner : transaction;
+      direct.put(this.name, physical, value);
       return;
     }
-    const items = this.#bucketItems(transaction, physical);
     const suffix = key.subarray(MAX_SHORT_KEY_BYTES);
-    const at = items.findIndex((item) => compareBytes(item.suffix, suffix) >= 0);
-    if (at === -1) items.push({ suffix, value });
-    else if (equalBytes(items[at]!.suffix, suffix)) items[at] = { suffix, value };
-    else items.splice(at, 0, { suffix, value });
-    transaction.put(this.name, physical, writeBucket(items));
+    inBuckets(transaction, (buckets) => buckets.bucket(this.name, physical).put(suffix, value));
   }
 
   /** @returns whether the key was there */
-  remove(transaction: BackendTransaction, key: Uint8Array): boolean {
+  remove(transaction: BackendTransaction | BucketTransaction, key: Uint8Array): boolean {
     const physical = this.#physical(key);
-    if (!isLongKey(key)) return transaction.remove(this.name, physical);
-    const items = this.#bucketItems(transaction, physical);
+    if (!isLongKey(key)) {
+      const direct = transaction instanceof BucketTransaction ? transaction.inner : transaction;
+      return direct.remove(this.name, physical);
+    }
     const suffix = key.subarray(MAX_SHORT_KEY_BYTES);
-    const at = items.findIndex((item) => equalBytes(item.suffix, suffix));
-    if (at === -1) return false;
-    items.splice(at, 1);
-    if (items.length === 0) transaction.remove(this.name, physical);
-    else transaction.put(this.name, physical, writeBucket(items));
-    return true;
+    return inBuckets(transaction, (buckets) => buckets.bucket(this.name, physical).remove(suffix));
   }
+}
 
-  #bucketItems(transaction: BackendTransaction, physical: Uint8Array): BucketItem[] {
-    const bytes = transaction.get(this.name, physical);
-    return bytes === undefined ? [] : readBucket(copyBytes(bytes));
-  }
+/** Does one change, at once when the transaction does not gather them. */
+function inBuckets<T>(
+  transaction: BackendTransaction | BucketTransaction,
+  change: (buckets: BucketTransaction) => T,
+): T {
+  if (transaction instanceof BucketTransaction) return change(transaction);
+  const buckets = new BucketTransaction(transaction);
+  const result = change(buckets);
+  buckets.settle();
+  return result;
 }
 
 /** Least byte string above everything that begins with `prefix`; null when there is none. */

@@ -18,6 +18,7 @@
 import type { BackendTransaction } from './backend/backend.ts';
 import { copyBytes } from './bytes.ts';
 import { readHeadEntry } from './head-entry.ts';
+import { BucketTransaction } from './key-codec.ts';
 import { emptyKeyValueParts, readKeyValue } from './key-value.ts';
 import { emptyRecordHeader, readRecordHeader } from './log-record.ts';
 import { readMain, readSub, revisionKey } from './revision.ts';
@@ -63,12 +64,14 @@ export function removeSlice(
     return true;
   });
   for (const key of dead) transaction.remove(LOG, key);
+  const buckets = new BucketTransaction(transaction);
   for (const grave of graves) {
-    const bytes = GRAVES.get(transaction, grave.key);
+    const bytes = GRAVES.get(buckets, grave.key);
     if (bytes === undefined) continue;
     const entry = readHeadEntry(bytes, true);
-    if (entry.main === grave.main && entry.sub === grave.sub) GRAVES.remove(transaction, grave.key);
+    if (entry.main === grave.main && entry.sub === grave.sub) GRAVES.remove(buckets, grave.key);
   }
+  buckets.settle();
   const at = next as { main: number; sub: number } | null;
   if (at === null) return { finished: target, target: 0, fromMain: 0, fromSub: 0 };
   return { finished: state.finished, target, fromMain: at.main, fromSub: at.sub };

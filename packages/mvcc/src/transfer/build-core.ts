@@ -14,7 +14,7 @@ import type { FreshDatabase } from '../backend/backend.ts';
 import { BlockChanges, BlockIndex } from '../blocks.ts';
 import { copyBytes, EMPTY } from '../bytes.ts';
 import { type HeadEntry, MAX_HEAD_ENTRY_BYTES, writeHeadEntry } from '../head-entry.ts';
-import { isLongKey } from '../key-codec.ts';
+import { BucketTransaction, isLongKey } from '../key-codec.ts';
 import { emptyKeyValueParts } from '../key-value.ts';
 import { linkRecord } from '../link.ts';
 import type { RecordFields } from '../log-record.ts';
@@ -190,6 +190,7 @@ export class BuildCore {
       from = null;
       this.#database.writer.write((transaction) => {
         const changes = new BlockChanges(this.#blocks, this.#blockKeys);
+        const buckets = new BucketTransaction(transaction);
         let count = 0;
         layer.scan(start, (entry) => {
           if (count++ === HEAD_PART_ENTRIES) {
@@ -200,10 +201,11 @@ export class BuildCore {
           const flags = (head.tombstone ? HEAD_TOMBSTONE : 0) | (head.depth > 0 ? HEAD_HAS_PREVIOUS : 0);
           const end = writeHeadEntry(this.#encoded, 0, head);
           const key = layer.key(entry);
-          const change = putHead(transaction, flags, key, this.#encoded.subarray(0, end));
+          const change = putHead(buckets, flags, key, this.#encoded.subarray(0, end));
           if (change !== 0) changes.change(key, change);
           return true;
         });
+        buckets.settle();
         changes.settle(transaction);
       });
     }

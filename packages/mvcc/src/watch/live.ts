@@ -14,8 +14,9 @@ import { type Delivery, Round } from './round.ts';
 import type { WatchRuntime, WatchSource } from './types.ts';
 import type { Watch, WatchHome } from './watch.ts';
 
-/** Revisions that wait for delivery by reference; beyond it they are read from the store. */
+/** Revisions that wait for delivery by reference, and bytes of their events; beyond either they are read from the store. */
 const MAX_WAITING_BATCHES = 4_096;
+const MAX_WAITING_BYTES = 8 << 20;
 const READ_BYTES = 512 * 1024;
 
 export class LiveSet implements WatchHome {
@@ -25,6 +26,7 @@ export class LiveSet implements WatchHome {
   /** Contiguous revisions, `#waiting[#head]` being that of `#cursor`; empty when there is none or when they must be read. */
   #waiting: EventBatch[] = [];
   #head = 0;
+  #waitingBytes = 0;
   /** First revision that is neither delivered nor in the running round. */
   #cursor: number;
   #round: { readonly round: Round; readonly revision: number } | null = null;
@@ -69,7 +71,9 @@ export class LiveSet implements WatchHome {
   publish(batch: EventBatch): void {
     const waitingCount = this.#waiting.length - this.#head;
     if (this.#matcher.size === 0 || waitingCount >= MAX_WAITING_BATCHES) return;
-    if (batch.revision === this.#cursor + waitingCount) this.#waiting.push(batch);
+    if (this.#waitingBytes >= MAX_WAITING_BYTES || batch.revision !== this.#cursor + waitingCount) return;
+    this.#waiting.push(batch);
+    this.#waitingBytes += bytesOf(batch);
   }
 
   /**
@@ -107,9 +111,13 @@ export class LiveSet implements WatchHome {
         return null;
       }
       this.#waiting = [...batches];
+      for (const batch of batches) this.#waitingBytes += bytesOf(batch);
     }
     const batch = this.#waiting[this.#head]!;
+    // Delivered ones are let go of while others still wait behind them.
+    this.#waiting[this.#head] = GONE;
     this.#head += 1;
+    this.#waitingBytes -= bytesOf(batch);
     return batch;
   }
 
@@ -128,6 +136,15 @@ export class LiveSet implements WatchHome {
     if (revision <= this.#cursor) return;
     this.#waiting = [];
     this.#head = 0;
+    this.#waitingBytes = 0;
     this.#cursor = revision;
   }
+}
+
+const GONE: EventBatch = { revision: 0, events: [] };
+
+function bytesOf(batch: EventBatch): number {
+  let bytes = 0;
+  for (const { encoded } of batch.events) bytes += encoded.length;
+  return bytes;
 }

@@ -16,7 +16,7 @@ import { BlockChanges, BlockIndex } from '../blocks.ts';
 import { EMPTY } from '../bytes.ts';
 import type { MvccFailpoint } from '../failpoints.ts';
 import { readHeadEntry } from '../head-entry.ts';
-import { isLongKey } from '../key-codec.ts';
+import { BucketTransaction, isLongKey } from '../key-codec.ts';
 import { removeSlice } from '../removal.ts';
 import { REVISION_KEY_BYTES } from '../revision.ts';
 import {
@@ -151,13 +151,15 @@ export class StoreWriter {
       longKeys = before.longKeys;
       const changes = new BlockChanges(blocks, this.#options.blockKeys);
       const entries = new FrameReader(job.entries);
+      const buckets = new BucketTransaction(transaction);
       while (!entries.ended) {
         const flags = entries.byte();
         const key = entries.frame();
-        const change = putHead(transaction, flags, key, entries.frame());
+        const change = putHead(buckets, flags, key, entries.frame());
         if (change !== 0) changes.change(key, change);
         if (isLongKey(key)) longKeys = true;
       }
+      buckets.settle();
       changes.settle(transaction);
       if (job.last) {
         clearProgress(transaction);
@@ -279,7 +281,7 @@ export function appendRecords(transaction: BackendTransaction, packed: Uint8Arra
 
 /** Brings one key's newest record to `head` or `graves`. @returns by how much the number of live keys changed */
 export function putHead(
-  transaction: BackendTransaction,
+  transaction: BucketTransaction,
   flags: number,
   key: Uint8Array,
   entry: Uint8Array,

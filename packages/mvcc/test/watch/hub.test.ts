@@ -374,6 +374,23 @@ describe('catching up', () => {
   });
 });
 
+describe('a burst', () => {
+  it('of large values waits in the store, not in memory; of small ones it is delivered as it came', () => {
+    open(watching('k'));
+    for (let i = 0; i < 20; i++) put('k', 'x'.repeat(1_000));
+    env.settle();
+    expect([client.eventsOf(0).length, store.readCount]).toEqual([20, 0]);
+    for (let i = 0; i < 20; i++) put('k', 'x'.repeat(1 << 20));
+    env.settle();
+    expect(client.eventsOf(0)).toHaveLength(40);
+    expect(store.readCount).toBeGreaterThan(0);
+    const readCount = store.readCount;
+    for (let i = 0; i < 20; i++) put('k', 'x'.repeat(1_000));
+    env.settle();
+    expect([client.eventsOf(0).length, store.readCount]).toEqual([60, readCount]);
+  });
+});
+
 describe('slow consumers', () => {
   it('case-58 a full consumer is parked, others go on, and it resumes without gap or repeat', () => {
     const other = new Recorder();
