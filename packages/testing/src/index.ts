@@ -51,6 +51,7 @@ export {
   type SearchResult,
   searchLinearization,
 } from './checkers/wing-gong.ts';
+export { Cluster, type ClusterOptions, type MemberStatus } from './cluster/cluster.ts';
 export { buildRecorder, type RecordedFault, type Recorder } from './crash-image/recorder.ts';
 export {
   type CrashImage,
