@@ -120,7 +120,7 @@ export class Incoming {
   // ── Messages ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #openMessages(call: StreamCall): StreamListener {
-    const caller = this.#letIn(call);
+    const caller = this.#letIn(call, ['control', 'log']);
     if (caller === null) return DEAF;
     const { host } = this.#parts;
     const { from } = caller;
@@ -159,7 +159,7 @@ export class Incoming {
   // ── Snapshots ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #openSnapshot(call: StreamCall): StreamListener {
-    const caller = this.#letIn(call);
+    const caller = this.#letIn(call, null);
     if (caller === null) return DEAF;
     const { host, limits } = this.#parts;
     const { from } = caller;
@@ -280,10 +280,16 @@ export class Incoming {
 
   // ── Judging ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #letIn(call: StreamCall): Caller | null {
+  /** @param channels those the stream may say it is; null when it need not */
+  #letIn(call: StreamCall, channels: readonly string[] | null): Caller | null {
     const judged = this.#judge(call.metadata, call.peer);
     if (isRefusal(judged)) {
       this.#refuse(call, judged);
+      return null;
+    }
+    if (channels !== null && !channels.includes(judged.channel)) {
+      const { from } = judged;
+      this.#refuse(call, { code: 'PEER_HANDSHAKE', message: 'there is no such channel', from });
       return null;
     }
     call.write(encodeFrames([welcomeFrame(this.#parts.own)]));

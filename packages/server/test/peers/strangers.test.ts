@@ -146,6 +146,14 @@ describe('strangers', () => {
     },
   );
 
+  test('case-70 a stream of messages is one of two channels', async () => {
+    for (const channel of ['', 'third']) {
+      const metadata = changed((it) => it.set('quorate-channel', channel));
+      expect((await stream(Path.messages, metadata, [message])).refusal).toBe('PEER_HANDSHAKE');
+    }
+    expect(came).toEqual([]);
+  });
+
   test('a member that was removed is told so by the others, once', async () => {
     const told: bigint[] = [];
     one = await openPeer(REMOVED, { onRemoved: (by) => told.push(by) });
