@@ -102,7 +102,7 @@ export class Client {
     this.#world.connections.call(machine, path, request, TIMEOUT_MS, (answer) => {
       if (answer.status === 'ok') {
         const { answer: decoded, header } = decode(answer.response);
-        open.ok(decoded, header);
+        open.ok(decoded, { ...header, incarnation: answer.life });
         this.#shared.revision = Math.max(this.#shared.revision, header.revision);
         if (decoded.kind === 'lease-grant') this.#shared.leases.push(decoded.lease);
         ended(true);

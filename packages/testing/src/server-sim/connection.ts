@@ -16,7 +16,11 @@ export const TIMED_OUT = 'the client gave up';
 export const REFUSED = 'nobody listens there';
 
 export type Answer =
-  | { readonly status: 'ok'; readonly response: Uint8Array }
+  | {
+      readonly status: 'ok';
+      readonly response: Uint8Array /** Which life of the member answered. */;
+      readonly life: number;
+    }
   | { readonly status: 'error'; readonly code: Status; readonly message: string }
   | { readonly status: 'lost'; readonly message: string };
 
@@ -86,7 +90,7 @@ export class Connections {
           back(answer);
         };
         const call: UnaryCall = Object.assign(context, {
-          reply: (response: Uint8Array) => once({ status: 'ok', response }),
+          reply: (response: Uint8Array) => once({ status: 'ok', response, life: life.number }),
           fail: (code: Status, message: string) => once({ status: 'error', code, message }),
         });
         // As a transport does it: the bytes are the handler's for this turn only.
@@ -101,7 +105,7 @@ export class Connections {
   open(
     machine: Machine,
     path: string,
-    options: { readonly needsLeader: boolean },
+    options: { readonly needsLeader: boolean; readonly stallMs?: () => number },
     onMessage: (message: Uint8Array) => void,
     onEnd: (message: string) => void,
   ): ClientStream {
@@ -109,7 +113,10 @@ export class Connections {
     this.#journey(() => {
       const { life } = machine;
       if (life === null || life.state !== 'serving' || machine.clientsCut) stream.broken(REFUSED);
-      else stream.connect(machine, life, path, options.needsLeader ? HAS_LEADER : NOTHING);
+      else {
+        const metadata = options.needsLeader ? HAS_LEADER : NOTHING;
+        stream.connect(machine, life, path, metadata, options.stallMs ?? (() => 0));
+      }
     });
     return stream;
   }
@@ -206,7 +213,8 @@ export class ClientStream {
     this.#env.setTimer(this.#delayMs(), () => this.#onEnd(message));
   }
 
-  connect(machine: Machine, life: Life, path: string, metadata: Metadata): void {
+  /** @param stallMs how long the client stops reading after a message; 0: not at all */
+  connect(machine: Machine, life: Life, path: string, metadata: Metadata, stallMs: () => number): void {
     if (this.#over) return;
     this.#life = life;
     this.#machine = machine;
@@ -220,11 +228,27 @@ export class ClientStream {
       const context = new Context(path, metadata, Number.POSITIVE_INFINITY);
       this.#context = context;
       const drains: (() => void)[] = [];
-      const call: StreamCall = Object.assign(context, {
+      const unread: Uint8Array[] = [];
+      let stalled = false;
+      const drain = (): void => {
+        stalled = false;
+        call.queuedBytes = 0;
+        for (const message of unread.splice(0)) this.#arrive(() => this.#onMessage(message));
+        for (const listener of drains.splice(0)) listener();
+      };
+      const call: StreamCall & { queuedBytes: number } = Object.assign(context, {
         queuedBytes: 0,
         write: (message: Uint8Array) => {
-          this.#arrive(() => this.#onMessage(message));
-          return true;
+          if (!stalled) this.#arrive(() => this.#onMessage(message));
+          else unread.push(message);
+          const forMs = stalled ? 0 : stallMs();
+          if (forMs > 0) {
+            stalled = true;
+            // The socket is full to the brim.
+            call.queuedBytes = Number.MAX_SAFE_INTEGER;
+            life.env.setTimer(forMs, drain);
+          }
+          return !stalled;
         },
         onDrain: (listener: () => void) => {
           drains.push(listener);

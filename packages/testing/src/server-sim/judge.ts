@@ -10,12 +10,13 @@ import { hashStory } from './hash-kv.ts';
 import type { Simulation } from './simulation.ts';
 
 export interface JudgeOptions {
-  /** What the stores showed, from the beginning. */
-  readonly drained: HistoryWatch;
+  /** What the stores showed until now, from the beginning. */
+  readonly story: () => HistoryWatch;
+  /** Lets time pass until that holds and all members agree. */
   readonly pass: (until: () => boolean) => Promise<void>;
 }
 
-export async function judge(simulation: Simulation, { drained, pass }: JudgeOptions): Promise<void> {
+export async function judge(simulation: Simulation, { story, pass }: JudgeOptions): Promise<void> {
   const { recorder, invariants } = simulation;
   const members = simulation.members();
   const revision = members[0]!.store.revision;
@@ -77,7 +78,7 @@ export async function judge(simulation: Simulation, { drained, pass }: JudgeOpti
   );
   const violations = checkHistory({
     history: recorder.history(),
-    drained: [drained],
+    drained: [story()],
     dumps,
     compactRevision: Math.max(...members.map(({ store }) => store.compactRevision)),
   });

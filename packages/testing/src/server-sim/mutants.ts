@@ -11,12 +11,15 @@ import { createMutant, MUTANTS, type Rules } from '@quorate/raft/testing';
 import type { Disk } from '@quorate/wal';
 import { hashStory } from './hash-kv.ts';
 import { type Mutations, SOUND } from './mutations.ts';
+import type { Plan, TimedFault } from './plan.ts';
 import { replacing } from './replacing.ts';
 
 export interface ServerMutant {
   readonly name: string;
   /** What it leads to. */
   readonly breaks: string;
+  /** The weather in which it shows, where the usual one brings it too rarely. */
+  readonly weather?: (plan: Plan) => Plan;
   readonly caughtBy: { readonly server: Mutations } | { readonly raft: Partial<Rules> };
 }
 
@@ -55,6 +58,20 @@ export const SERVER_MUTANTS: readonly ServerMutant[] = [
   {
     name: 'writes the applied index in a transaction of its own',
     breaks: 'a crash between the two leaves an index without its data',
+    weather: (plan) =>
+      withFaults(plan, (machine, atMs) => [
+        {
+          atMs,
+          fault: {
+            kind: 'failpoint',
+            machine,
+            name: 'mvccBeforeLogCommit',
+            nth: 2,
+            power: false,
+            downMs: 50,
+          },
+        },
+      ]),
     caughtBy: { server: { ...SOUND, backend: indexFirst } },
   },
   {
@@ -106,6 +123,11 @@ export const SERVER_MUTANTS: readonly ServerMutant[] = [
     // In etcd it was auth's revision; until there is auth, the alarms stand for the small tables.
     name: 'leaves a small table (alarms) out of snapshots',
     breaks: 'members differ in what they refuse',
+    weather: (plan) =>
+      withFaults({ ...plan, catchUpEntries: 0 }, (machine, atMs) => [
+        { atMs, fault: { kind: 'alarm', machine, forMs: 10_000 } },
+        { atMs, fault: { kind: 'crash', machine, power: false, downMs: 2_000 } },
+      ]),
     caughtBy: { server: { ...SOUND, store: (store) => snapshotWithout(store, 'alarms') } },
   },
   {
@@ -139,6 +161,15 @@ export const SERVER_MUTANTS: readonly ServerMutant[] = [
     caughtBy: { server: { ...SOUND, backend: dataLater } },
   },
 ];
+
+/** Adds faults on one machine after the other, all through the lifetime. */
+function withFaults(plan: Plan, faultsAt: (machine: number, atMs: number) => readonly TimedFault[]): Plan {
+  const faults = [...plan.faults];
+  for (let round = 0; round * 1_500 + 1_000 < plan.durationMs; round++) {
+    faults.push(...faultsAt(round % plan.members, round * 1_500 + 1_000));
+  }
+  return { ...plan, faults: faults.sort((a, b) => a.atMs - b.atMs) };
+}
 
 function raftRule(name: string): { readonly raft: Partial<Rules> } {
   const mutant = MUTANTS.find((one) => one.name === name);

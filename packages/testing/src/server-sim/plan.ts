@@ -127,7 +127,7 @@ export const FAULT_KINDS: readonly Fault['kind'][] = KINDS;
 const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   crash: 6,
   'crash-all': 2,
-  failpoint: 6,
+  failpoint: 9,
   stop: 2,
   pause: 4,
   partition: 6,
@@ -140,7 +140,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'move-leader': 3,
   defragment: 2,
   compact: 4,
-  alarm: 1,
+  alarm: 2,
   add: 2,
   remove: 1,
   replace: 2,
@@ -149,6 +149,18 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
 /** Visited with traffic; the others only while a member starts. */
 const FAILPOINTS = listFailpoints();
 const INSTALLING = FAILPOINTS.filter((name) => /install|image/i.test(name));
+
+/** Around the moments that promises hang on. */
+const CRITICAL = [
+  'walBeforeSync',
+  'walAfterSync',
+  'raftAfterSave',
+  'raftBeforeFollowerSend',
+  'beforeAnswer',
+  'afterStoreCommit',
+  'mvccBeforeLogCommit',
+  'mvccAfterLogCommit',
+];
 
 export function drawPlan(seed: string): Plan {
   const random = new Random(seed, 'plan');
@@ -234,12 +246,12 @@ function drawFault(random: Random, kind: Fault['kind'], members: number): Fault 
     case 'crash-all':
       return { kind, power, downMs };
     case 'failpoint': {
-      const names = random.pick([FAILPOINTS, MVCC_FAILPOINTS, WAL_FAILPOINTS, INSTALLING, ['walBeforeSync']]);
+      const names = random.pick([FAILPOINTS, MVCC_FAILPOINTS, WAL_FAILPOINTS, INSTALLING, CRITICAL]);
       return {
         kind,
         machine,
         name: random.pick<string>(names),
-        nth: random.pick([1, 1, 2, 8]),
+        nth: random.pick([1, 1, 2, 3, 8]),
         power,
         downMs,
       };

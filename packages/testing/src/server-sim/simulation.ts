@@ -59,6 +59,7 @@ const EVERYTHING = {
   withPrevious: false,
   progress: false,
   needsLeader: false,
+  stalls: 0,
 };
 const DEFRAGMENT = services['etcdserverpb.Maintenance'].Defragment.path;
 
@@ -195,6 +196,7 @@ export class Simulation implements MachineHost {
         progress: random.chance(0.6),
         needsLeader: random.chance(0.4),
         startRevision: random.pick([0, 1, 1, 5, 20]),
+        stalls: random.pick([0, 0, 0.1, 0.4]),
       };
       const watcher = new Watcher(number, wish, world, new Random(plan.seed, `watcher ${number}`));
       this.#watchers.push(watcher);
@@ -595,8 +597,8 @@ export class Simulation implements MachineHost {
     await this.#seenByWatchers(left);
     this.#count('ms to heal', Math.round(this.env.monotonicMs() - startMs));
     await judge(this, {
-      drained: this.#story(),
-      pass: (until) => this.#pass(left(), until),
+      story: () => this.#story(),
+      pass: (until) => this.#pass(left(), () => until() && this.#converged()),
     });
   }
 
@@ -661,18 +663,19 @@ export class Simulation implements MachineHost {
 
   /** Every watch that stands hears of everything. */
   async #seenByWatchers(left: () => number): Promise<void> {
-    const last = this.invariants.highestRevision;
+    // Leases go on expiring: what is newest is asked anew each time.
+    const last = (): number => this.invariants.highestRevision;
     const asking = (): void => {
       for (const watcher of this.#watchers) if (watcher.created) watcher.ask();
       this.env.setTimer(1_000, asking);
     };
     asking();
-    const seen = (): boolean => this.#watchers.every((watcher) => watcher.created && watcher.next > last);
+    const seen = (): boolean => this.#watchers.every((watcher) => watcher.created && watcher.next > last());
     await this.#pass(Math.max(0, left()), seen);
     this.#live('watches hear of everything', seen(), () =>
-      this.#watchers.map(({ next, created }) => `next ${next} of ${last}, created ${created}`).join('; '),
+      this.#watchers.map(({ next, created }) => `next ${next} of ${last()}, created ${created}`).join('; '),
     );
-    for (const watcher of this.#watchers) watcher.stop(last);
+    for (const watcher of this.#watchers) watcher.stop(last());
   }
 
   /** What the stores showed, as a watch from the beginning would have seen it. */

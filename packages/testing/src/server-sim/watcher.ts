@@ -30,10 +30,13 @@ export interface Wish {
   readonly progress: boolean;
   readonly needsLeader: boolean;
   readonly startRevision: number;
+  /** Chance that the client stops reading for a while after a message. */
+  readonly stalls: number;
 }
 
 const WATCH = services['etcdserverpb.Watch'].Watch.path;
 const RETRY_MS = 100;
+const MAX_STALL_MS = 600;
 /** A stream that says nothing for so long is asked how far it is; without an answer it is opened again. */
 const SILENCE_MS = 1_500;
 
@@ -107,7 +110,10 @@ export class Watcher {
     const stream = this.#world.connections.open(
       machine,
       WATCH,
-      { needsLeader },
+      {
+        needsLeader,
+        stallMs: () => (this.#random.chance(this.#wish.stalls) ? this.#random.between(20, MAX_STALL_MS) : 0),
+      },
       (message) => this.#heard(session, WatchResponse.decode(message)),
       () => this.#again(session),
     );
@@ -125,6 +131,15 @@ export class Watcher {
       }),
     );
     if (asksAtOnce) this.ask();
+    if (progress) this.#askSometimes(session);
+  }
+
+  #askSometimes(session: Session): void {
+    this.#world.env.setTimer(this.#random.between(50, 1_500), () => {
+      if (session !== this.#session || this.#stopped) return;
+      this.ask();
+      this.#askSometimes(session);
+    });
   }
 
   #heard(session: Session, response: WatchResponse): void {
