@@ -13,7 +13,6 @@ type Owner =
   | 'downgrade'
   | 'locks and elections'
   | 'health service'
-  | 'snapshots'
   | 'client';
 
 /** Inclusive ranges. */
@@ -28,7 +27,6 @@ export const UNCITED_FACTS: readonly (readonly [from: number, to: number, owner:
   [161, 169, 'cluster'],
   [171, 173, 'cluster'],
   [187, 188, 'corruption checks'],
-  [191, 193, 'snapshots'],
   [194, 198, 'downgrade'],
   [199, 206, 'locks and elections'],
   [209, 209, 'client'],

@@ -3,7 +3,7 @@
  *
  * The folder is emptied when the member starts, since a crash leaves what it was writing.
  */
-import { close, mkdirSync, open, read, rmSync } from 'node:fs';
+import { close, mkdirSync, open, read, rmSync, unlink } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Store } from '@quorate/mvcc';
@@ -99,13 +99,19 @@ function openForReading(
       done(error, null);
       return;
     }
-    // The name is not needed any more; the bytes go with the descriptor.
-    void rm(path, { force: true });
     let offset = 0;
     let reading = false;
     let released = false;
     const closeNow = (): void => close(descriptor);
-    done(null, {
+    // The name is not needed any more; the bytes go with the descriptor.
+    unlink(path, (failure) => {
+      if (failure === null) done(null, file);
+      else {
+        file.release();
+        done(failure, null);
+      }
+    });
+    const file: OpenImageFile & { release(): void } = {
       sizeBytes,
       next(maxBytes, callback) {
         reading = true;
@@ -127,6 +133,6 @@ function openForReading(
         released = true;
         if (!reading) closeNow();
       },
-    });
+    };
   });
 }

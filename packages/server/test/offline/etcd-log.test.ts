@@ -1,0 +1,199 @@
+/** The log of an etcd server, byte by byte: what is read, what ends it, what is refused. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32c } from '@node-rs/crc32';
+import { LeaseGrantRequest, PutRequest } from '@quorate/proto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { meaningOf } from '../../src/offline/etcd-entries.ts';
+import { readEtcdLog } from '../../src/offline/etcd-wal.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'quorate-etcd-log-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
+  return [...bytes, rest];
+}
+const field = (tag: number, value: number) => [tag, ...varint(value)];
+const block = (tag: number, bytes: Uint8Array | number[]) => [tag, ...varint(bytes.length), ...bytes];
+
+const entry = (index: number, term: number, data: Uint8Array | number[] = [], type = 0) =>
+  Buffer.from([...field(0x08, type), ...field(0x10, term), ...field(0x18, index), ...block(0x22, data)]);
+const state = (commit: number) => Buffer.from([...field(0x08, 1), ...field(0x10, 0), ...field(0x18, commit)]);
+
+/** Makes files as etcd does. */
+class LogWriter {
+  #crc = 0;
+  #sequence = 0;
+  #parts: Buffer[] = [];
+  #firstIndex = 0;
+
+  constructor() {
+    this.#checksum();
+    this.record(1, Buffer.from('metadata'));
+  }
+
+  #checksum(): void {
+    this.#frame(4, this.#crc, Buffer.alloc(0));
+  }
+
+  record(type: number, data: Buffer): this {
+    this.#crc = crc32c(data, this.#crc) >>> 0;
+    this.#frame(type, this.#crc, data);
+    return this;
+  }
+
+  #frame(type: number, crc: number, data: Buffer): void {
+    const bytes = Buffer.from([...field(0x08, type), ...field(0x10, crc), ...block(0x1a, data)]);
+    const padding = (8 - (bytes.length % 8)) % 8;
+    const header = Buffer.alloc(8);
+    header.writeUInt32LE(bytes.length);
+    if (padding > 0) header.writeUInt32LE((0x80 | padding) * 2 ** 24, 4);
+    this.#parts.push(header, bytes, Buffer.alloc(padding));
+  }
+
+  /** Ends this file; the next one begins at `firstIndex`. @returns its path */
+  cut(firstIndex = 0, tail: Uint8Array = Buffer.alloc(4096)): string {
+    const hex = (value: number) => value.toString(16).padStart(16, '0');
+    const path = join(folder, `${hex(this.#sequence)}-${hex(this.#firstIndex)}.wal`);
+    writeFileSync(path, Buffer.concat([...this.#parts, tail]));
+    this.#sequence++;
+    this.#firstIndex = firstIndex;
+    this.#parts = [];
+    this.#checksum();
+    return path;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+}
+
+const read = (after: number) => readEtcdLog(folder, after);
+const indexes = (after: number) => read(after).entries.map(({ index, term }) => `${index}/${term}`);
+
+describe('log files', () => {
+  test('entries after the wanted one, across files, with the last commit', () => {
+    const log = new LogWriter();
+    for (const index of [1, 2, 3]) log.record(2, entry(index, 1));
+    log.record(3, state(2)).cut(4);
+    for (const index of [4, 5]) log.record(2, entry(index, 2));
+    log.record(3, state(4)).cut();
+    expect(indexes(0)).toEqual(['1/1', '2/1', '3/1', '4/2', '5/2']);
+    expect(indexes(3)).toEqual(['4/2', '5/2']);
+    expect(indexes(5)).toEqual([]);
+    expect(read(3)).toMatchObject({ commit: 4, lastIndex: 5 });
+  });
+
+  test('entries written anew replace those they overtake', () => {
+    const log = new LogWriter();
+    for (const index of [1, 2, 3, 4]) log.record(2, entry(index, 1));
+    for (const index of [3]) log.record(2, entry(index, 2));
+    log.cut();
+    expect(indexes(0)).toEqual(['1/1', '2/1', '3/2']);
+    expect(indexes(3)).toEqual([]);
+    expect(read(3).lastIndex).toBe(3);
+  });
+
+  test('a write that was cut off ends the log, in the last file', () => {
+    const log = new LogWriter();
+    log.record(2, entry(1, 1));
+    const whole = log.bytes.length;
+    log.record(2, entry(2, 1, Buffer.alloc(2_000, 7)));
+    const path = log.cut();
+    const file = Buffer.from(readFileSync(path));
+    // Ends in the middle of the record, or has a sector of zeros in it.
+    writeFileSync(path, file.subarray(0, whole + 600));
+    expect(indexes(0)).toEqual(['1/1']);
+    const torn = Buffer.from(file);
+    torn.fill(0, 1024, 1536);
+    writeFileSync(path, torn);
+    expect(indexes(0)).toEqual(['1/1']);
+  });
+
+  test.each([
+    [
+      'a flipped bit',
+      (file: Buffer) => void file.writeUInt8(0x6c, file.indexOf('metadata')),
+      /wrong checksum/,
+    ],
+    [
+      'a length that lies',
+      (file: Buffer) => void file.writeUInt32LE(0x7fff_ffff, 0),
+      /ends outside the file|cannot be read/,
+    ],
+  ])('%s is refused with file and place', (_, change, message) => {
+    const log = new LogWriter();
+    log.record(2, entry(1, 1));
+    const path = log.cut(2);
+    log.record(2, entry(2, 1)).cut();
+    const file = Buffer.from(readFileSync(path));
+    change(file);
+    writeFileSync(path, file);
+    expect(() => read(0)).toThrow(message);
+    expect(() => read(0)).toThrow(path);
+  });
+
+  test('a file that does not continue the one before is refused', () => {
+    const log = new LogWriter();
+    log.record(2, entry(1, 1)).cut(2);
+    const path = log.record(2, entry(2, 1)).cut();
+    const other = new LogWriter();
+    other.record(2, entry(9, 9));
+    writeFileSync(path, other.bytes);
+    expect(() => read(0)).toThrow('it does not continue the file before it');
+  });
+
+  test('case-25 a log that does not reach back far enough, or has a gap, is refused', () => {
+    const log = new LogWriter();
+    log.record(2, entry(1, 1)).cut(5);
+    log.record(2, entry(5, 1)).cut(6);
+    log.record(2, entry(6, 1)).cut();
+    expect(() => read(1)).toThrow('the log lacks entry 2');
+    rmSync(join(folder, readdirSync(folder).sort()[1]!));
+    expect(() => read(0)).toThrow('is missing in');
+    rmSync(join(folder, readdirSync(folder).sort()[0]!));
+    expect(() => read(0)).toThrow('does not reach back to entry 1');
+    rmSync(folder, { recursive: true });
+    expect(() => read(0)).toThrow('there is no log in');
+  });
+});
+
+describe('what entries do', () => {
+  const union = (number: number, bytes: Uint8Array) =>
+    Buffer.from([...field(0x08, 77), ...varint(number * 8 + 2), ...varint(bytes.length), ...bytes]);
+
+  test('requests become operations', () => {
+    const put = PutRequest.encode({ key: Buffer.from('k'), value: Buffer.from('v'), lease: 5n });
+    expect(meaningOf(union(4, put))).toMatchObject({
+      kind: 'operation',
+      operation: { kind: 'put', lease: 5n },
+    });
+    // A lease shorter than a server's minimum is raised when it is applied.
+    expect(meaningOf(union(8, LeaseGrantRequest.encode({ ID: 9n, TTL: 1n })))).toEqual({
+      kind: 'operation',
+      operation: { kind: 'lease-grant', id: 9n, ttlSec: 2 },
+    });
+  });
+
+  test('no-ops, reads, version 2 requests and what a new cluster decides anew do nothing', () => {
+    const version2 = Buffer.from([
+      ...field(0x08, 1),
+      ...block(0x12, Buffer.from('PUT')),
+      ...block(0x1a, Buffer.from('/0/version')),
+    ]);
+    for (const data of [Buffer.alloc(0), version2, union(3, Buffer.alloc(0)), union(1300, Buffer.alloc(0))])
+      expect(meaningOf(data)).toEqual({ kind: 'nothing' });
+  });
+
+  test('changes of users and roles, and what nobody knows, cannot be replayed', () => {
+    for (const number of [1000, 1100, 1203, 4321])
+      expect(meaningOf(union(number, Buffer.alloc(0)))).toMatchObject({ kind: 'unknown' });
+  });
+});
