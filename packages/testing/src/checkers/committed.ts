@@ -28,7 +28,7 @@ export function storyOf(watch: HistoryWatch): HistoryRevision[] {
   return revisions;
 }
 
-/** The story of the first recording, and where another one differs from it. */
+/** The story of the first recording, which must begin at revision 1, and where another one differs from it. */
 export function committedFrom(watches: readonly HistoryWatch[]): {
   readonly committed: WatchHistory;
   readonly violations: readonly Violation[];
@@ -37,10 +37,14 @@ export function committedFrom(watches: readonly HistoryWatch[]): {
   const violations: Violation[] = [];
   const [first = []] = stories;
   stories.slice(1).forEach((story, index) => {
-    for (let at = 0; at < Math.max(first.length, story.length); at++) {
-      if (canonical(first[at] ?? null) === canonical(story[at] ?? null)) continue;
-      const revision = first[at]?.revision ?? story[at]?.revision;
-      const detail = `revision ${revision}: ${watches[0]!.member} saw ${canonical(first[at] ?? null)}, ${watches[index + 1]!.member} saw ${canonical(story[at] ?? null)}`;
+    // A watch that began later (of a member that joined after a compaction) tells the rest of the same story.
+    const start = watches[index + 1]!.record.sessions[0]?.startRevision ?? 1;
+    const common = first.filter(({ revision }) => revision >= start);
+    for (let at = 0; at < Math.max(common.length, story.length); at++) {
+      const [one, other] = [canonical(common[at] ?? null), canonical(story[at] ?? null)];
+      if (one === other) continue;
+      const revision = common[at]?.revision ?? story[at]?.revision;
+      const detail = `revision ${revision}: ${watches[0]!.member} saw ${one}, ${watches[index + 1]!.member} saw ${other}`;
       violations.push({ rule: 'equalHistory', detail });
       break;
     }
