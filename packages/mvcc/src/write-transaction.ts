@@ -105,7 +105,7 @@ export class StoreTransaction implements WriteTransaction {
   }
 
   #bury(key: Uint8Array, before: HeadEntry): KeyRecord {
-    const entry = this.#view.heads.touch(key);
+    const entry = this.#view.heads.touchKnown(key, before);
     this.#change(entry, before, {
       key,
       value: EMPTY,

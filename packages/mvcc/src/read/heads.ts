@@ -67,6 +67,12 @@ export class Heads {
     return entry !== -1 ? entry : this.active.add(key, this.#below(key));
   }
 
+  /** The same for a key whose newest record is known to be `head`, from `lookup` or `scan`: looks for nothing below. */
+  touchKnown(key: Uint8Array, head: HeadEntry): number {
+    const entry = this.active.find(key);
+    return entry !== -1 ? entry : this.active.add(key, head);
+  }
+
   #below(key: Uint8Array): HeadEntry | null {
     for (const layer of [this.sealed, this.#recent]) {
       if (layer === null) continue;

@@ -3,9 +3,9 @@
  *
  * The two steps are apart so that a watch gets one response for all of a revision (sem-115), and so that handing over
  * can stop when its time is up and go on in a later turn: the list of touched watches and a position are all there is
- * to remember. Watches may end or be parked in between; what they had found is then dropped.
+ * to remember. Previous records that were asked for are read in between, in the same way. Watches may end or be parked in between; what they had found is then dropped.
  */
-import type { EventBatch } from '../types.ts';
+import type { EventBatch, StoreEvent } from '../types.ts';
 import { EventGroup, PreviousRecords } from './event-group.ts';
 import type { Matcher, WatchEntry } from './matcher.ts';
 import type { WatchSource } from './types.ts';
@@ -13,6 +13,7 @@ import { text, type Watch } from './watch.ts';
 
 /** Looking at the clock costs about as much as one delivery; so not before every one. */
 const DELIVERIES_PER_LOOK = 16;
+const READS_PER_LOOK = 64;
 
 export interface Delivery {
   /** Takes a watch whose consumer is full out of its home. */
@@ -25,12 +26,17 @@ export interface Delivery {
 export class Round {
   readonly #touched: Watch[] = [];
   readonly #plain = EventGroup.root(null);
+  readonly #previous: PreviousRecords;
   readonly #withPrevious: EventGroup;
   readonly #hits: WatchEntry[] = [];
+  /** Events whose previous records some watch wants: read ahead of the handing over, since a revision may have many. */
+  readonly #wanted: StoreEvent[] = [];
+  #read = 0;
   #position = 0;
 
   constructor(source: WatchSource) {
-    this.#withPrevious = EventGroup.root(new PreviousRecords(source));
+    this.#previous = new PreviousRecords(source);
+    this.#withPrevious = EventGroup.root(this.#previous);
   }
 
   /** Adds one revision. @returns the number of (event, watch) matches */
@@ -41,6 +47,7 @@ export class Round {
       hits.length = 0;
       matcher.match(text(event.record.key), hits);
       const isPut = event.type === 'put';
+      let wanted = false;
       for (const entry of hits) {
         const { watches } = entry;
         matchCount += watches.length;
@@ -54,8 +61,10 @@ export class Round {
             group = watch.withPrevious ? this.#withPrevious : this.#plain;
           }
           watch.group = group.with(event);
+          wanted ||= watch.withPrevious;
         }
       }
+      if (wanted) this.#wanted.push(event);
     }
     return matchCount;
   }
@@ -68,6 +77,10 @@ export class Round {
    */
   deliver(delivery: Delivery, headerRevision: number, next: number, deadlineMs: number): boolean {
     const touched = this.#touched;
+    while (this.#read < this.#wanted.length) {
+      this.#previous.of(this.#wanted[this.#read++]!);
+      if (this.#read % READS_PER_LOOK === 0 && delivery.monotonicMs() >= deadlineMs) return false;
+    }
     while (this.#position < touched.length) {
       const watch = touched[this.#position++]!;
       const group = watch.group;

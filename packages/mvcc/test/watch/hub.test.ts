@@ -391,6 +391,36 @@ describe('a burst', () => {
   });
 });
 
+describe('a huge revision', () => {
+  it('has its previous records read in slices, each once, and all come with it', () => {
+    start({ sliceMs: 1 });
+    open(prefix('k', { withPrevious: true }));
+    open(prefix('k', { withPrevious: true, id: 7 }));
+    const keys = Array.from({ length: 3_000 }, (_, i) => `k${i}`);
+    apply(...keys.map((key) => ({ put: key, value: 'old' })));
+    env.settle();
+    client.received.length = 0;
+    env.costPerLookMs = 0.5;
+    const getAt = store.getAt.bind(store);
+    let reads = 0;
+    let most = 0;
+    store.getAt = (key, revision) => {
+      reads += 1;
+      return getAt(key, revision);
+    };
+    apply(...keys.map((key) => ({ put: key, value: 'new' })));
+    for (let i = 0; client.received.length < 2 && i < 10_000; i++) {
+      const before = reads;
+      env.turn();
+      most = Math.max(most, reads - before);
+    }
+    expect(most).toBeLessThan(1_000);
+    expect(reads).toBe(3_000);
+    const wanted = keys.map((key) => `put ${key}@3 = new (was old@2)`);
+    expect([client.eventsOf(0), client.eventsOf(7)]).toEqual([wanted, wanted]);
+  });
+});
+
 describe('slow consumers', () => {
   it('case-58 a full consumer is parked, others go on, and it resumes without gap or repeat', () => {
     const other = new Recorder();
