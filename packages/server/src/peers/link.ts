@@ -197,16 +197,20 @@ export class Link {
   #armPing(): void {
     const { env, limits, channel } = this.#parts;
     const stream = this.#stream!;
+    const armedMs = env.monotonicMs();
     this.#pinger = env.setTimer(limits.pingIntervalMs, () => {
       // After a pause of this process the answer may be there already, unread.
       env.afterPoll(() => {
         if (this.#stream !== stream || !stream.isOpen) return;
-        const silentMs = env.monotonicMs() - this.#heardMs;
-        if (silentMs >= limits.silenceMs * (channel === 'log' ? LOG_PATIENCE : 1)) {
+        const nowMs = env.monotonicMs();
+        // Nor is a pause, in which nobody was asked, a silence of the peer.
+        const lateMs = Math.max(0, nowMs - armedMs - 2 * limits.pingIntervalMs);
+        this.#heardMs = Math.min(nowMs, this.#heardMs + lateMs);
+        if (nowMs - this.#heardMs >= limits.silenceMs * (channel === 'log' ? LOG_PATIENCE : 1)) {
           stream.end(new PeerError('PEER_TIMEOUT', 'no sign of life'));
           return;
         }
-        if (stream.hasRoom) stream.write(encodeFrames([numberFrame(FrameKind.ping, env.monotonicMs())]));
+        if (stream.hasRoom) stream.write(encodeFrames([numberFrame(FrameKind.ping, nowMs)]));
         this.#armPing();
       });
     });

@@ -75,6 +75,22 @@ describe('a connection that fails', () => {
     expect(one.connectedSince(2n)).not.toBeNull();
   });
 
+  test('is not one of a member that was paused itself: nobody was asked meanwhile', async () => {
+    const { one, two } = await pair();
+    const since = one.connectedSince(2n);
+    const endMs = performance.now() + 3 * QUICK.silenceMs;
+    while (performance.now() < endMs) {
+      // Nothing runs in this process: no timer, no socket.
+    }
+    let answered = false;
+    two.onCall('echo', (_from, request, done) => done(null, request));
+    one.call(2n, 'echo', Buffer.from('q'), 10_000, (error) => {
+      answered = error === null;
+    });
+    await until(() => answered);
+    expect(one.connectedSince(2n)).toBe(since);
+  });
+
   test('case-32 half open: the listener ends what its peer has left without a word', async () => {
     const { one, proxy } = await pair();
     proxy.faults.swallow = true;
