@@ -41,6 +41,8 @@ const GRPC_OVERHEAD_BYTES = 512 * 1024;
 const UNLIMITED_STREAMS = 2 ** 32 - 1;
 /** What calls under way have to finish. */
 const STOP_GRACE_MS = 3_000;
+/** What answers have to leave by when the member has failed. */
+const CUT_GRACE_MS = 200;
 
 /** @throws ConfigError, DataFolderError, BootstrapError, and the errors of log, store and listeners: nothing is left open then */
 export async function startServer(config: ServerConfig, world: World): Promise<Server> {
@@ -90,7 +92,8 @@ class RunningServer implements Server {
     this.#front = front;
     this.stopped = member.stopped.then(async (error) => {
       services.close();
-      await front.close();
+      // Those who wait are told why; that takes no longer than a turn.
+      await front.close(this.#stopping === null ? CUT_GRACE_MS : STOP_GRACE_MS);
       // Stopped on purpose, the transport is closing already and waits for its last calls.
       await (this.#stopping === null ? transport.close({ graceMs: 0 }) : this.#closeTransport);
       return error;
@@ -125,8 +128,7 @@ class RunningServer implements Server {
   async #stop(): Promise<void> {
     this.#closeTransport = this.#transport.close({ graceMs: STOP_GRACE_MS });
     this.#services.close();
-    await this.#closeTransport;
-    await this.#front.close();
+    await Promise.all([this.#closeTransport, this.#front.close(STOP_GRACE_MS)]);
     await this.member.stop();
   }
 }

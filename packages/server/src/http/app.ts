@@ -33,8 +33,8 @@ export interface HttpAppOptions {
 export interface HttpApp {
   /** Takes connections; see `nodeHttpHandOver`. */
   readonly server: Server;
-  /** Ends what is open. */
-  close(): Promise<void>;
+  /** Lets requests under way end, for `graceMs`; then cuts all connections. */
+  close(graceMs: number): Promise<void>;
 }
 
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' };
@@ -73,9 +73,27 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     if (Number(request.headers['content-length'] ?? 0) <= face.maxBodyBytes) response.writeContinue();
     server.emit('request', request, response);
   });
+  const open = new Set<ServerResponse>();
+  let onIdle: () => void = () => {};
+  server.on('request', (_request: IncomingMessage, response: ServerResponse) => {
+    open.add(response);
+    response.on('close', () => {
+      open.delete(response);
+      if (open.size === 0) onIdle();
+    });
+  });
   return {
     server,
-    async close() {
+    async close(graceMs) {
+      if (open.size > 0 && graceMs > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = options.member.env.setTimer(graceMs, resolve);
+          onIdle = () => {
+            timer.cancel();
+            resolve();
+          };
+        });
+      }
       face.close();
       server.closeAllConnections();
       await app.close();

@@ -41,8 +41,8 @@ export interface HttpFront {
   readonly metricsTransport: GrpcServer | null;
   /** Adds what a part of the server tells about itself. */
   addMetrics(source: MetricsSource): void;
-  /** Ends all HTTP connections, whatever they do. */
-  close(): Promise<void>;
+  /** Lets requests under way end, for `graceMs`; then ends all HTTP connections. A second call waits for the first. */
+  close(graceMs: number): Promise<void>;
 }
 
 export async function createHttpFront(
@@ -89,12 +89,12 @@ export async function createHttpFront(
     httpTransport,
     metricsTransport,
     addMetrics: (source) => registry.add(source),
-    async close() {
+    async close(graceMs) {
       closing ??= Promise.all([
-        httpTransport?.close({ graceMs: 0 }),
-        metricsTransport?.close({ graceMs: 0 }),
-        client.close(),
-        metrics?.close(),
+        httpTransport?.close({ graceMs }),
+        metricsTransport?.close({ graceMs }),
+        client.close(graceMs),
+        metrics?.close(graceMs),
       ]);
       await closing;
     },

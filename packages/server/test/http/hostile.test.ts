@@ -1,0 +1,219 @@
+/** What nobody should send: the server answers 4xx or cuts the line, and goes on serving everybody else. */
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ask, b64, call, type HttpServer, RawSocket, startHttpServer } from '../support/http-server.ts';
+
+let http: HttpServer;
+let port = 0;
+const sockets: RawSocket[] = [];
+
+beforeAll(async () => {
+  http = await startHttpServer();
+  port = http.port;
+});
+afterAll(() => http.stop());
+
+/** After whatever happened, an honest caller is served. */
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.end();
+  expect((await call(port, 'kv/put', { key: b64('honest') })).status).toBe(200);
+  expect((await ask(port, '/health')).body).toBe('{"health":"true","reason":""}');
+});
+
+function raw(text: string | Buffer = ''): RawSocket {
+  const socket = new RawSocket(port);
+  sockets.push(socket);
+  return socket.send(text);
+}
+
+const statusOf = (text: string): number => Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0);
+
+describe('case-66 bodies', () => {
+  const post = (body: string | Buffer, path = '/v3/kv/txn') => ask(port, { path, body });
+
+  test.each([
+    ['objects 100,000 deep', '{"success":[{"request_txn":'.repeat(100_000)],
+    ['lists 100,000 deep', '['.repeat(100_000)],
+    ['unknown fields 100,000 deep', `{"x":${'['.repeat(100_000)}${']'.repeat(100_000)}}`],
+    ['a huge number', `{"compare":[{"version":${'9'.repeat(1_000_000)}}]}`],
+    ['a huge exponent', '{"compare":[{"version":1e999999999}]}'],
+    ['bad base64', '{"compare":[{"key":"%%%%"}]}'],
+    ['a field twice', '{"compare":[],"compare":[]}'],
+    ['no object', '"text"'],
+    ['control characters', '{"success":"\u0000"}'],
+    ['half a string', '{"success":"'],
+    ['bytes that are no text', Buffer.from([0x7b, 0xff, 0xfe, 0x7d])],
+    ['a lone surrogate', '{"peerURLs":["\\ud800"]}', '/v3/cluster/member/add'],
+  ])('%s: 400', async (_, body, path = '/v3/kv/txn') => {
+    const answer = await post(body, path);
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 3, message: expect.any(String) });
+    expect(answer.body.length).toBeLessThan(1_000);
+  });
+
+  test('names of prototypes are names like any other', async () => {
+    const answer = await post(
+      '{"__proto__":{"success":[1]},"constructor":{"prototype":{"x":1}},"toString":1}',
+    );
+    expect(answer).toMatchObject({ status: 200 });
+    expect(({} as Record<string, unknown>).x).toBeUndefined();
+  });
+
+  test('no body at all is the empty message', async () => {
+    expect(await ask(port, { path: '/v3/kv/range', method: 'POST' })).toMatchObject({
+      status: 400,
+      body: '{"code":3,"message":"etcdserver: key is not provided"}',
+    });
+  });
+
+  test('100 MB: refused before it is sent, and cut when it comes anyway', async () => {
+    const bytes = 100 * 1024 * 1024;
+    const announced = raw(`POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`);
+    await announced.until(({ received }) => received.includes('\r\n\r\n'));
+    expect(statusOf(announced.received)).toBe(413);
+    expect(announced.received.toLowerCase()).toContain('connection: close');
+    const expected = raw(
+      `POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ${bytes}\r\n\r\n`,
+    );
+    await expected.until(({ received }) => received.includes('\r\n\r\n'));
+    expect(statusOf(expected.received)).toBe(413);
+    const chunked = raw('POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(0x10000, 0x20), Buffer.from('\r\n')]);
+    for (let sent = 0; sent < bytes && !chunked.closed; sent += 0x10000) {
+      if (!chunked.socket.write(chunk)) {
+        await new Promise<void>((resolve) => {
+          chunked.socket.once('drain', resolve);
+          chunked.socket.once('close', () => resolve());
+        });
+      }
+    }
+    await chunked.until(({ closed }) => closed);
+    expect([0, 413]).toContain(statusOf(chunked.received));
+    const stream = raw('POST /v3/watch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n');
+    const filler = Buffer.concat([
+      Buffer.from('10000\r\n'),
+      Buffer.alloc(0x10000, '"a":1,'),
+      Buffer.from('\r\n'),
+    ]);
+    for (let sent = 0; sent < bytes && !stream.closed; sent += 0x10000) {
+      if (!stream.socket.write(filler)) {
+        await new Promise<void>((resolve) => {
+          stream.socket.once('drain', resolve);
+          stream.socket.once('close', () => resolve());
+        });
+      }
+    }
+    await stream.until(({ closed }) => closed);
+  });
+
+  test('a body that trickles holds up nobody', async () => {
+    const slow = Array.from({ length: 50 }, () =>
+      raw('POST /v3/kv/put HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n'),
+    );
+    for (const character of `"key":"${b64('slow')}"`) {
+      for (const socket of slow) socket.send(`1\r\n${character}\r\n`);
+      expect((await ask(port, '/version')).status).toBe(200);
+    }
+    for (const socket of slow) socket.send('1\r\n}\r\n0\r\n\r\n');
+    for (const socket of slow) {
+      await socket.until(({ received }) => received.includes('"header"'));
+      expect(statusOf(socket.received)).toBe(200);
+    }
+  });
+
+  test('HTTP/1.1 requests one after the other on one connection, cut anywhere', async () => {
+    const body = `{"key":"${b64('honest')}"}`;
+    const request = `POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat({ max: 3 * request.length }), { maxLength: 6 }), async (cuts) => {
+        const socket = raw();
+        const text = request.repeat(3);
+        let from = 0;
+        for (const at of [...cuts.sort((a, b) => a - b), text.length]) {
+          socket.send(text.slice(from, at));
+          from = at;
+        }
+        await socket.until(({ received }) => received.split('"header"').length === 4);
+        socket.end();
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
+test('case-66 any bytes on the port: an answer or a closed connection', async () => {
+  const words = [
+    'POST',
+    'GET',
+    ' ',
+    '/v3/kv/range',
+    '/v3/watch',
+    ' HTTP/1.1\r\n',
+    '\r\n',
+    'Content-Length: ',
+    '5',
+    '-1',
+    '{}',
+    'Transfer-Encoding: chunked\r\n',
+    'Host: x\r\n',
+    'Upgrade: websocket\r\n',
+    'Connection: upgrade\r\n',
+    'Upgrade: h2c\r\n',
+    'Sec-WebSocket-Key: x\r\n',
+    '\0',
+    '{"create_request":',
+    '0\r\n\r\n',
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    '/%zz',
+    '/v3/kv/../../x',
+    '?a=%',
+  ];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...words) }, fc.string({ maxLength: 5 })), {
+        maxLength: 20,
+      }),
+      async (parts) => {
+        const socket = new RawSocket(port);
+        socket.send(parts.join(''));
+        // A request that is complete or wrong is answered; one that is not complete ends with us.
+        socket.socket.end();
+        await socket.until(({ closed, received }) => closed || received.includes('"created":true'));
+        socket.end();
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('a range over 100,000 keys is written in slices: others are served meanwhile', async () => {
+  for (let batch = 0; batch < 800; batch += 8) {
+    await Promise.all(
+      Array.from({ length: 8 }, (_, index) =>
+        call(port, 'kv/txn', {
+          success: Array.from({ length: 125 }, (_, number) => ({
+            request_put: {
+              key: b64(`many/${String((batch + index) * 125 + number).padStart(6, '0')}`),
+              value: b64('v'.repeat(50)),
+            },
+          })),
+        }),
+      ),
+    );
+  }
+  const all = { path: '/v3/kv/range', body: `{"key":"${b64('many/')}","range_end":"${b64('many0')}"}` };
+  await ask(port, all);
+  let served = 0;
+  let isDone = false;
+  const others = (async () => {
+    while (!isDone) {
+      await ask(port, '/version');
+      served++;
+    }
+  })();
+  const answer = await ask(port, { ...all, headers: { connection: 'close' } });
+  isDone = true;
+  await others;
+  expect(JSON.parse(answer.body).kvs).toHaveLength(100_000);
+  expect(served).toBeGreaterThan(5);
+});
