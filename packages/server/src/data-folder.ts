@@ -20,7 +20,12 @@ export interface DataFolder {
   release(): void;
 }
 
-export type DataFolderProblem = 'locked' | 'made-by-etcd' | 'inconsistent' | 'wrong-cluster';
+export type DataFolderProblem =
+  | 'locked'
+  | 'made-by-etcd'
+  | 'inconsistent'
+  | 'wrong-cluster'
+  | 'newer-cluster';
 
 /** The folder cannot be used; the text says why, for people. */
 export class DataFolderError extends Error {

@@ -37,6 +37,7 @@ import { type Member, type MemberInfo, type MemberLimits, MemberRemovedError } f
 import type { MemberConfig, MemberIdentity, World } from './member-config.ts';
 import { MemberRuntime } from './member-runtime.ts';
 import { bootstrapEntries, type InitialCluster } from './membership/bootstrap.ts';
+import { clusterVersionOf, compareReleases, parseRelease } from './membership/cluster-version.ts';
 import { ConfHistory } from './membership/conf-history.ts';
 import { forceNewCluster } from './membership/force-new.ts';
 import { formatId } from './membership/ids.ts';
@@ -118,6 +119,7 @@ export async function startMember(
     const restarted = await finishInstall(config, world, wal, recovered, store, members);
     checkTogether(wal, recovered, store, folder);
     if (members.isRemoved(identity.memberId)) throw new MemberRemovedError();
+    checkVersion(members);
     failpoint('startBeforeBootstrap');
     let hardState = await bootstrap(wal, restarted ?? recovered.hardState, store, cluster);
     if (config.forceNewCluster && cluster === null) {
@@ -178,6 +180,18 @@ function openLog(
   }
   return openWal(
     world.failpointModule === null ? options : { ...options, failpointModule: world.failpointModule },
+  );
+}
+
+/** What a newer release wrote may mean nothing to this one (sem-198). */
+function checkVersion({ clusterVersion, downgradeTarget }: Members): void {
+  const own = parseRelease(etcdApi.version);
+  const agreed = clusterVersion === null ? null : parseRelease(clusterVersion);
+  if (own === null || agreed === null || compareReleases(own, agreed) >= 0) return;
+  if (downgradeTarget === clusterVersionOf(own)) return;
+  throw new DataFolderError(
+    'newer-cluster',
+    `invalid downgrade; server version ${etcdApi.version} is lower than determined cluster version ${clusterVersion}`,
   );
 }
 

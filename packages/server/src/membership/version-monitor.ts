@@ -34,6 +34,11 @@ export interface VersionMonitorParts {
   readonly propose: (operation: Operation, done: (error: Error | null) => void) => void;
 }
 
+interface Range {
+  readonly lowest: Release;
+  readonly highest: Release;
+}
+
 export class VersionMonitor {
   readonly #parts: VersionMonitorParts;
   readonly #own: Release;
@@ -62,11 +67,11 @@ export class VersionMonitor {
   tick(nowMs: number): void {
     if (!this.#leading || this.#asking || this.#proposing || this.#closed || nowMs < this.#nextMs) return;
     this.#asking = true;
-    this.#askAll((lowest) => {
+    this.#askAll((answers) => {
       this.#asking = false;
       if (!this.#leading || this.#closed) return;
-      const change = this.#decide(lowest);
-      const settled = change === null && lowest !== null;
+      const change = this.#decide(answers);
+      const settled = change === null && answers !== null;
       this.#nextMs = this.#parts.env.monotonicMs() + (settled ? INTERVAL_MS : EAGER_INTERVAL_MS);
       if (change !== null) this.#propose(change);
     });
@@ -76,36 +81,38 @@ export class VersionMonitor {
     this.#closed = true;
   }
 
-  /** @param done with the lowest release among the members; null when one did not answer */
-  #askAll(done: (lowest: Release | null) => void): void {
+  /** @param done with the lowest and highest release among the members; null when one did not answer */
+  #askAll(done: (answers: Range | null) => void): void {
     const { members, memberId, network } = this.#parts;
     const others = members.list().filter(({ id }) => id !== memberId);
-    let lowest: Release | null = this.#own;
+    const releases: Release[] = [this.#own];
     let waiting = others.length;
-    if (waiting === 0) {
-      done(lowest);
-      return;
-    }
+    const end = (): void => {
+      releases.sort(compareReleases);
+      const complete = releases.length === others.length + 1;
+      done(complete ? { lowest: releases[0]!, highest: releases.at(-1)! } : null);
+    };
+    if (waiting === 0) end();
     for (const { id } of others) {
       network.call(id, METHOD, NOTHING, CALL_TIMEOUT_MS, (error, response) => {
         const release = error === null && response !== null ? parseRelease(textOf(response)) : null;
-        if (release === null || lowest === null) lowest = null;
-        else if (compareReleases(release, lowest) < 0) lowest = release;
-        if (--waiting === 0) done(lowest);
+        if (release !== null) releases.push(release);
+        if (--waiting === 0) end();
       });
     }
   }
 
-  #decide(lowest: Release | null): Operation | null {
-    const { members } = this.#parts;
-    const { clusterVersion, downgradeTarget } = members;
-    const target = downgradeTarget === null ? null : parseRelease(downgradeTarget);
+  #decide(answers: Range | null): Operation | null {
+    const { clusterVersion, downgradeTarget } = this.#parts.members;
     if (clusterVersion === null) {
-      return version(lowest === null ? LOWEST_CLUSTER_VERSION : clusterVersionOf(lowest));
+      return version(answers === null ? LOWEST_CLUSTER_VERSION : clusterVersionOf(answers.lowest));
     }
-    if (lowest === null) return null;
+    if (answers === null) return null;
+    const { lowest, highest } = answers;
+    const target = downgradeTarget === null ? null : parseRelease(downgradeTarget);
     if (target !== null) {
-      if (compareReleases(lowest, target) === 0) return { kind: 'downgrade', target: null };
+      const arrived = compareReleases(lowest, target) === 0 && compareReleases(highest, target) === 0;
+      if (arrived) return { kind: 'downgrade', target: null };
       return clusterVersion === downgradeTarget ? null : version(clusterVersionOf(target));
     }
     const current = parseRelease(clusterVersion);

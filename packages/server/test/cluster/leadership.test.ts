@@ -167,4 +167,17 @@ describe('the release of the cluster', () => {
     await cluster.eventually(() => leader.clusterVersion === '3.7.0');
     expect(leader.downgradeTarget).toBeNull();
   });
+
+  test('case-47 sem-198 data of a cluster that counts as a newer release are refused', async () => {
+    const cluster = await ofThree(31);
+    const leader = await cluster.leader();
+    await cluster.eventually(() => leader.clusterVersion === '3.7.0');
+    await cluster.propose(leader, { kind: 'cluster-version', version: '3.8.0' });
+    await cluster.settled();
+    const name = cluster.nameOf(leader);
+    await cluster.until(leader.stop());
+    await expect(cluster.start(name)).rejects.toThrow(
+      'invalid downgrade; server version 3.7.0 is lower than determined cluster version 3.8.0',
+    );
+  });
 });

@@ -62,7 +62,9 @@ describe('adding', () => {
     const cluster = await ofThree(3);
     const leader = await cluster.leader();
     const { peerUrl } = cluster.host('b');
-    const again = cluster.ask<bigint>((done) => leader.cluster.add([peerUrl], false, Number.POSITIVE_INFINITY, done));
+    const again = cluster.ask<bigint>((done) =>
+      leader.cluster.add([peerUrl], false, Number.POSITIVE_INFINITY, done),
+    );
     expect(await refusal(again)).toBe('PEER_URL_EXIST');
   });
 

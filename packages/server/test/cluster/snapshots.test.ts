@@ -1,6 +1,10 @@
 /** Snapshots between members, in virtual time: to those that lag, to those that are new, broken off and crashed at every step. */
+import { WatchRequest, WatchResponse } from '@quorate/proto';
 import { describe, expect, test } from 'vitest';
+import { createServices } from '../../src/api/services.ts';
+import { WATCH_PATH } from '../../src/api/watch.ts';
 import type { Member } from '../../src/member.ts';
+import { TestStreamCall } from '../support/calls.ts';
 import { SimCluster } from '../support/sim-cluster.ts';
 import { put } from '../support/sim-member.ts';
 
@@ -117,6 +121,53 @@ describe('a follower that is too far behind', () => {
       await expectEqual(cluster);
     },
   );
+});
+
+describe('what is open on a member whose state is replaced', () => {
+  test('case-48 sem-127 watches get every event once and in order, and those of the future nothing early', async () => {
+    const cluster = new SimCluster(6, ['a', 'b', 'c'], SHORT_LOG);
+    await cluster.bootstrap();
+    const leader = await cluster.leader();
+    await write(cluster, leader, 0, 10);
+    await cluster.settled();
+    const follower = cluster.others(leader)[0]!;
+    const handler = createServices(follower).handlers.get(WATCH_PATH);
+    const watch = (startRevision: number) => {
+      if (handler?.kind !== 'stream') throw new Error('watching is a stream');
+      const call = new TestStreamCall(WATCH_PATH, {}).open(handler);
+      const rangeEnd = Buffer.from([0]);
+      call.send(WatchRequest.encode({ createRequest: { key: rangeEnd, rangeEnd, startRevision } }));
+      const revisions: number[] = [];
+      return () => {
+        for (const message of call.take()) {
+          for (const { kv } of WatchResponse.decode(message).events) revisions.push(Number(kv!.modRevision));
+        }
+        return revisions;
+      };
+    };
+    const fromTheStart = watch(2);
+    const fromNow = watch(0);
+    const future = watch(200);
+    await cluster.pass(100);
+    const now = follower.store.revision;
+    cluster.network.partition(
+      [follower.memberId],
+      cluster.others(follower).map(({ memberId }) => memberId),
+    );
+    await write(cluster, await cluster.leader(), 10, 250);
+    await cluster.pass(1000);
+    cluster.network.heal();
+    await expectEqual(cluster);
+    await write(cluster, await cluster.leader(), 250, 260);
+    await expectEqual(cluster);
+    await cluster.pass(100);
+    expect(cluster.network.tally.snapshots).toBeGreaterThan(0);
+    const last = follower.store.revision;
+    const every = (from: number) => Array.from({ length: last - from + 1 }, (_, index) => from + index);
+    expect(fromTheStart()).toEqual(every(2));
+    expect(fromNow()).toEqual(every(now + 1));
+    expect(future()).toEqual(every(200));
+  });
 });
 
 describe('case-45 one truth about the members', () => {
