@@ -30,6 +30,7 @@ async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Net
     memberId: host.memberId,
     serverVersion: etcdApi.version,
     electionMs: config.electionMs,
+    maxRequestBytes: config.maxRequestBytes,
     isRemoved: (id: bigint) => host.isRemoved(id),
     describe: () => host.describe(),
     onRemoved: (by: bigint) => host.onRemoved(by),

@@ -25,6 +25,8 @@ export interface PeerNetworkOptions {
   /** Where peers connect. May be empty: then this member only reaches out. */
   readonly listenUrls: readonly EndpointUrl[];
   readonly electionMs: number;
+  /** Longest request of a client: an entry of the log is about as long. */
+  readonly maxRequestBytes?: number;
   readonly isRemoved: (id: bigint) => boolean;
   /** Answers those who ask for the cluster before they are members, and `/members`. */
   readonly describe: () => Pick<ClusterView, 'clusterVersion' | 'members'>;
@@ -70,14 +72,18 @@ export interface PeerLimits {
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-export function peerLimits(electionMs: number, given: Partial<PeerLimits> = {}): PeerLimits {
+export function peerLimits(
+  electionMs: number,
+  given: Partial<PeerLimits> = {},
+  maxRequestBytes = 0,
+): PeerLimits {
+  // Raft packs 1 MiB, or one entry of whatever length: ten times etcd's default for a request, or what is allowed here.
+  const maxMessageBytes = given.maxMessageBytes ?? Math.max(16 * MiB, maxRequestBytes + 4 * MiB);
   const silenceMs = given.silenceMs ?? Math.max(1_000, 2 * electionMs);
   return {
-    // Raft packs 1 MiB, or one entry of whatever length: ten times etcd's default for a request.
-    maxMessageBytes: 16 * MiB,
     controlQueueBytes: 1 * MiB,
     // Raft keeps at most 16 MiB under way to a follower that has not answered; retries may repeat some.
-    logQueueBytes: 32 * MiB,
+    logQueueBytes: 2 * maxMessageBytes,
     batchBytes: 1 * MiB,
     inFlightBytes: 4 * MiB,
     maxCalls: 1_024,
@@ -89,6 +95,7 @@ export function peerLimits(electionMs: number, given: Partial<PeerLimits> = {}):
     maxReconnectMs: Math.min(2_000, Math.max(100, electionMs)),
     snapshotStallMs: 30_000,
     ...given,
+    maxMessageBytes,
     silenceMs,
   };
 }

@@ -77,7 +77,7 @@ class GrpcNetwork implements PeerNetwork {
     this.#options = options;
     const { env, clusterId, memberId, serverVersion } = options;
     this.#own = { clusterId, memberId, serverVersion };
-    this.#limits = peerLimits(options.electionMs, options.limits);
+    this.#limits = peerLimits(options.electionMs, options.limits, options.maxRequestBytes);
     this.#gate = new LogGate(env);
     const limits = this.#limits;
     this.#incoming = new Incoming({
