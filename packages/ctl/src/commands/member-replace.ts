@@ -29,6 +29,8 @@ const { Status } = services['etcdserverpb.Maintenance'];
 
 const PROBE_MS = 2_000;
 const PROMOTE_PAUSE_MS = 1_000;
+const SETTLE_MS = 20_000;
+const SETTLE_PAUSE_MS = 500;
 
 export const replace: Run = async (context, { args, flags }) => {
   const [word] = args;
@@ -45,16 +47,14 @@ export const replace: Run = async (context, { args, flags }) => {
 
   await client.call(MemberRemove, { ID: target.ID }, 'write');
   say(`Removed member ${hex(target.ID)} (${target.name})`);
-  const added = await client
-    .call(MemberAdd, { peerURLs, isLearner: true }, 'write')
-    .catch((error: unknown) => {
-      throw new CommandError(
-        ExitCode.ERROR,
-        `the old member is removed, but the new one could not be added (${callErrorText(error)}): ` +
-          `try 'quoratectl member add ${name} --learner --peer-urls=${peerURLs.join(',')}'`,
-        { cause: error },
-      );
-    });
+  const added = await addWhenHealthy(client, peerURLs).catch((error: unknown) => {
+    throw new CommandError(
+      ExitCode.ERROR,
+      `the old member is removed, but the new one could not be added (${callErrorText(error)}): ` +
+        `try 'quoratectl member add ${name} --learner --peer-urls=${peerURLs.join(',')}'`,
+      { cause: error },
+    );
+  });
   const id = added.member?.ID ?? 0n;
   say(`Added member ${hex(id)} as learner. Start it now, with an empty data folder and:`);
   say('');
@@ -62,6 +62,23 @@ export const replace: Run = async (context, { args, flags }) => {
   await promoteWhenReady(context, client, id, flags.durationMs('wait'));
   say(`Promoted member ${hex(id)}: the replacement is done`);
 };
+
+/** A cluster adds nobody until its members have been in touch for five seconds without a break. */
+async function addWhenHealthy(
+  client: Awaited<ReturnType<Context['client']>>,
+  peerURLs: readonly string[],
+): Promise<wire.MemberAddResponse> {
+  const untilMs = performance.now() + SETTLE_MS;
+  for (;;) {
+    try {
+      return await client.call(MemberAdd, { peerURLs: [...peerURLs], isLearner: true }, 'write');
+    } catch (error) {
+      const settles = error instanceof ClientError && error.code === 'UNHEALTHY_CLUSTER';
+      if (!settles || performance.now() > untilMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_PAUSE_MS));
+  }
+}
 
 function find(members: readonly wire.Member[], word: string): wire.Member {
   const found = members.filter((member) => member.name === word || hex(member.ID) === word);

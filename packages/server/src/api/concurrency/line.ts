@@ -127,6 +127,8 @@ class Visit {
   #proposing = false;
   #ownLease: bigint | null = null;
   #place: Place | null = null;
+  /** The lease the key hangs on; another one than the caller's when somebody else made the key. */
+  #attachedTo = 0n;
   #enteredRevision = 0;
   #stopWaiting: (() => void) | null = null;
 
@@ -176,12 +178,14 @@ class Visit {
       this.#enteredRevision = revision;
       if (succeeded) {
         this.#place = { key, createRevision: revision, lease };
+        this.#attachedTo = lease;
         return () => this.#advance(true);
       }
       const [found] = responses;
       if (found?.kind !== 'range') throw new Error('a key that exists was not found');
       const record = found.records[0]!;
       this.#place = { key, createRevision: record.createRevision, lease };
+      this.#attachedTo = record.lease;
       const same = Buffer.compare(record.value, this.#entrant.value) === 0;
       if (!this.#entrant.replaces || same) return () => this.#advance(true);
       return () => this.#replaceValue();
@@ -192,6 +196,7 @@ class Visit {
     const { key, createRevision, lease } = this.#place!;
     const step = putStep(key, this.#entrant.value, lease);
     this.#propose(guarded(createdAt(key, BigInt(createRevision)), step), (outcome) => {
+      this.#attachedTo = lease;
       if ((outcome as TxnOutcome).succeeded) return () => this.#advance(true);
       return () => this.end(new DomainError(this.#entrant.lostCode));
     });
@@ -274,7 +279,7 @@ class Visit {
     const place = this.#place!;
     const { store } = this.#lines.member;
     const record = store.get(place.key);
-    if (record?.createRevision !== place.createRevision || record.lease !== place.lease) {
+    if (record?.createRevision !== place.createRevision || record.lease !== this.#attachedTo) {
       this.end(new DomainError(this.#entrant.lostCode));
       return;
     }
