@@ -160,7 +160,8 @@ export function threadedReceiver(data: ReceiverData): ReceiverPort {
       return;
     }
     waiting = done;
-    const own = chunk?.slice() ?? null;
+    // `slice` of a Buffer would share its memory, and what is part of Node's pool cannot be transferred.
+    const own = chunk === null ? null : new Uint8Array(chunk);
     worker.postMessage({ chunk: own } satisfies ToReceiver, own === null ? [] : [own.buffer]);
   };
   return {
