@@ -1,3 +1,6 @@
 import { packageBuild } from '../../tsup.base.ts';
 
-export default packageBuild({ entry: ['src/index.ts'] });
+export default {
+  ...packageBuild({ entry: ['src/index.ts'] }),
+  entry: { index: 'src/index.ts', 'server-sim/index': 'src/server-sim/index.ts' },
+};

@@ -217,6 +217,17 @@ export class Machine {
     this.#host.onDown(this, why, downMs);
   }
 
+  /** The log is gone, or everything. @returns what brings it back */
+  lose(total: boolean): () => void {
+    const { disk, backend } = this;
+    this.disk = new SimDisk(new Random(this.#seed, `empty disk ${this.lives}`));
+    if (total) this.backend = memoryBackend();
+    return () => {
+      this.disk = disk;
+      if (total) this.backend = backend;
+    };
+  }
+
   pause(): void {
     this.life?.env.pause();
   }

@@ -46,8 +46,13 @@ export type Fault =
       readonly downMs: number;
     }
   | { readonly kind: 'clock-jump'; readonly machine: number; readonly byMs: number }
-  /** Comes back with the log lost: must be refused. */
-  | { readonly kind: 'amnesia'; readonly machine: number; readonly downMs: number }
+  /** Comes back with the log lost, or with everything: must be refused. */
+  | {
+      readonly kind: 'amnesia';
+      readonly machine: number;
+      readonly total: boolean;
+      readonly downMs: number;
+    }
   | { readonly kind: 'move-leader'; readonly to: number }
   | { readonly kind: 'defragment'; readonly machine: number }
   | { readonly kind: 'compact'; readonly behind: number }
@@ -240,9 +245,11 @@ function drawFault(random: Random, kind: Fault['kind'], members: number): Fault 
   const forMs = random.pick([100, 600, 2_000, 4_000]);
   switch (kind) {
     case 'crash':
+      return { kind, machine, power, downMs };
     case 'stop':
+      return { kind, machine, downMs };
     case 'amnesia':
-      return { kind, machine, power, downMs } as Fault;
+      return { kind, machine, total: power, downMs };
     case 'crash-all':
       return { kind, power, downMs };
     case 'failpoint': {

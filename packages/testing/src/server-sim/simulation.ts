@@ -15,7 +15,6 @@ import type { Member } from '@quorate/server';
 import { memberIdOf } from '@quorate/server/testing';
 import type { HistoryWatch } from '../checkers/history.ts';
 import { HistoryRecorder } from '../checkers/recorder.ts';
-import { SimDisk } from '../sim/disk.ts';
 import { SimEnv } from '../sim/env.ts';
 import { PERFECT_LINK, SimNetwork } from '../sim/network.ts';
 import { Random } from '../sim/random.ts';
@@ -271,7 +270,7 @@ export class Simulation implements MachineHost {
         if (machine!.life !== null) machine!.life.env.wallOffsetMs += fault.byMs;
         return;
       case 'amnesia':
-        this.#forget(machine!, fault.downMs);
+        this.#forget(machine!, fault.total, fault.downMs);
         return;
       case 'move-leader':
         this.#administrator.moveLeader(this.list[fault.to]!, () => this.#fired(fault));
@@ -365,19 +364,31 @@ export class Simulation implements MachineHost {
     this.env.setTimer(forMs, () => this.network.mend(from, to));
   }
 
-  /** The log is lost, the store is not: starting must be refused (case 25). Then the log is found again. */
-  #forget(machine: Machine, downMs: number): void {
+  /**
+   * Comes back without its log, or with nothing at all: starting must be refused (case 25), or it might vote a second time.
+   * Then everything is found again.
+   */
+  #forget(machine: Machine, total: boolean, downMs: number): void {
     if (!machine.running) return;
-    machine.crash(false, 'loses its log', Number.POSITIVE_INFINITY);
-    const { disk } = machine;
-    if (machine.durableIndex > 0) {
-      machine.disk = new SimDisk(new Random(this.plan.seed, `empty disk ${machine.number}`));
-      machine.forgetful = () => {
-        machine.disk = disk;
-        this.#count('fault amnesia');
-      };
-    }
-    this.#restartLater(machine, downMs);
+    machine.crash(false, 'forgets', Number.POSITIVE_INFINITY);
+    this.env.setTimer(downMs, () => {
+      if (machine.running || machine.removed || this.#healed) {
+        this.startMachine(machine);
+        return;
+      }
+      // Who has nothing at all is known by the others; who has lost its log alone, by its store.
+      const listed = this.cluster()?.members.find(({ id }) => id === machine.id);
+      const known = total ? (listed?.clientUrls.length ?? 0) > 0 : machine.durableIndex > 0;
+      if (known) {
+        const restore = machine.lose(total);
+        machine.forgetful = () => {
+          restore();
+          this.#count(total ? 'total amnesia refused' : 'lost log refused');
+          this.#count('fault amnesia');
+        };
+      }
+      this.startMachine(machine);
+    });
   }
 
   #restartLater(machine: Machine, downMs: number): void {
@@ -474,6 +485,9 @@ export class Simulation implements MachineHost {
     if (machine.forgetful !== null) {
       machine.forgetful();
       machine.forgetful = null;
+      if (!/already been bootstrapped|do not belong together/.test(error.message)) {
+        this.invariants.broken('amnesia is refused', `${machine.name} for another reason: ${error.message}`);
+      }
       this.#restartLater(machine, 100);
     } else if (machine.leaving) {
       this.#count('removed members refused');
@@ -600,6 +614,10 @@ export class Simulation implements MachineHost {
       story: () => this.#story(),
       pass: (until) => this.#pass(left(), () => until() && this.#converged()),
     });
+    // Nobody renews any more: every lease ends.
+    const ended = (): boolean => this.members().every(({ lessor }) => lessor.list().length === 0);
+    await this.#pass(left(), ended);
+    this.#live('leases end', ended(), () => this.#describe());
   }
 
   #live(invariant: string, holds: boolean, describe: () => string): void {
