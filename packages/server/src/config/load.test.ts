@@ -132,6 +132,32 @@ describe('the command line follows Go', () => {
     expect(error.message).toBe(message);
   });
 
+  test('the flags of HTTP end in the configuration, without a warning', async () => {
+    const { warnings, ...given } = await config([
+      '--listen-client-http-urls=http://127.0.0.1:1',
+      '--listen-metrics-urls=http://127.0.0.1:2,unix://m:3',
+      '--enable-grpc-gateway=false',
+      '--cors=http://a:1,http://b:2',
+      '--host-whitelist=a,b',
+      '--metrics=extensive',
+    ]);
+    expect(warnings.filter((text) => text.includes('no effect'))).toEqual([]);
+    expect(given).toMatchObject({
+      listenClientHttpUrls: [{ port: '1' }],
+      listenMetricsUrls: [{ port: '2' }, { scheme: 'unix', host: 'm' }],
+      enableGateway: false,
+      corsOrigins: ['http://a:1', 'http://b:2'],
+      hostWhitelist: ['a', 'b'],
+      extensiveMetrics: true,
+    });
+    for (const flag of ['listen-client-http-urls', 'listen-metrics-urls']) {
+      expect((await failure([`--${flag}=https://127.0.0.1:1`])).message).toBe(
+        `TLS is not supported yet: https://127.0.0.1:1 in --${flag}`,
+      );
+      expect((await failure([`--${flag}=http://a.example:1`])).message).toContain('expected IP in URL');
+    }
+  });
+
   test('what would be unsafe to ignore is refused by name', async () => {
     for (const args of [
       ['--cert-file=a'],
@@ -151,7 +177,7 @@ describe('the command line follows Go', () => {
   });
 
   test('every other flag is accepted by name; those without effect say so', async () => {
-    expect((await config(['--metrics=extensive'])).warnings).toContain('--metrics has no effect yet');
+    expect((await config(['--enable-pprof'])).warnings).toContain('--enable-pprof has no effect yet');
     expect((await config(['--max-wals=7'])).warnings.join()).not.toContain('max-wals');
     expect((await config(['--snapshot'])).warnings).toContain(
       'flag "-snapshot" is no longer supported - ignoring',

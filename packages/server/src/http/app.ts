@@ -139,7 +139,9 @@ class Face {
       this.#get('/debug/vars', (reply) => this.#send(reply, 200, JSON_TYPE, this.#variables()));
     }
     this.#addHealth();
-    this.#get('/metrics', (reply) => {
+    // Whatever the method, as Prometheus's own handler in Go.
+    this.#app.all('/metrics', (_request, reply) => {
+      reply.hijack();
       const { contentType } = this.#options.metrics;
       this.#options.metrics.text().then(
         (text) => this.#send(reply, 200, { 'Content-Type': contentType }, text),

@@ -50,7 +50,7 @@ describe('status', () => {
       '[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n',
     );
     expect(await ask(port, '/livez/nope')).toMatchObject({ status: 404 });
-    for (const path of ['/health', '/version', '/metrics', '/livez', '/debug/vars']) {
+    for (const path of ['/health', '/version', '/livez', '/debug/vars']) {
       expect(await ask(port, { path, method: 'HEAD' })).toMatchObject({
         status: 405,
         headers: { allow: 'GET' },

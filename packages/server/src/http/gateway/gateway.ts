@@ -255,9 +255,9 @@ class ResponseSink implements LineSink {
     this.#onProgress = onProgress;
   }
 
-  begin(status: Status): void {
+  begin(status: Status, hasMessages: boolean): void {
     closeUnlessRead(this.#request, this.#response, status !== Status.OK);
-    this.#response.writeHead(httpCodeOf(status), status === Status.OK ? ANSWER_FIELDS : JSON_TYPE);
+    this.#response.writeHead(httpCodeOf(status), hasMessages ? ANSWER_FIELDS : JSON_TYPE);
   }
 
   refuse(status: Status, message: string): void {

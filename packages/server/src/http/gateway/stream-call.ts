@@ -18,8 +18,12 @@ import { errorLine } from './status.ts';
 
 /** Where the lines go; it learns of the first one's kind before it comes. */
 export interface LineSink extends TextSink {
-  /** Called once, before the first text. @param status OK, or why the stream fails before its first message */
-  begin(status: Status): void;
+  /**
+   * Called once, before the first text.
+   * @param status OK, or why the stream fails before its first message
+   * @param hasMessages false: it ends before one
+   */
+  begin(status: Status, hasMessages: boolean): void;
   /** Gives up: the caller sees a cut connection. */
   abort(): void;
   pause(): void;
@@ -119,7 +123,7 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
 
   write(message: Uint8Array): boolean {
     if (this.isEnded) return true;
-    this.#begin(Status.OK);
+    this.#begin(Status.OK, true);
     this.observer?.messageSent?.(this.path, message.length);
     if (this.#queue.isIdle && message.length <= SMALL_BYTES) {
       return this.#queue.writeNow(`{"result":${jsonText(message, this.#response)}}\n`);
@@ -141,7 +145,7 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
   end(status: Status = Status.OK, message = ''): void {
     if (status === Status.OK) {
       if (!this.conclude(status)) return;
-      this.#begin(status);
+      this.#begin(status, false);
       this.#queue.end();
     } else this.refuse(status, message);
   }
@@ -154,15 +158,15 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
 
   protected refuse(status: Status, message: string): void {
     if (!this.conclude(status) || this.#queue.isClosed) return;
-    this.#begin(status);
+    this.#begin(status, false);
     this.#queue.push([errorLine(status, message)].values(), message.length);
     this.#queue.end();
   }
 
-  #begin(status: Status): void {
+  #begin(status: Status, hasMessages: boolean): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#sink.begin(status);
+    this.#sink.begin(status, hasMessages);
   }
 
   /** An answer that cannot be turned into text is a fault of ours. */
