@@ -102,6 +102,8 @@ describe("values in Go's notation", () => {
       [2_147_483_648n, '2.1 GB'],
       [82_854_982n, '83 MB'],
     ];
+    expect(formatBytes(20_480n)).toBe('20 kB');
+    expect(formatBytes(21_500n)).toBe('22 kB');
     for (const [value, text] of sizes) expect(formatBytes(value)).toBe(text);
   });
 });

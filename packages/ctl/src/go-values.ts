@@ -193,5 +193,11 @@ export function formatBytes(value: bigint): string {
     unit++;
   }
   const rounded = Math.floor(size * 10 + 0.5) / 10;
-  return `${rounded < 10 ? rounded.toFixed(1) : rounded.toFixed(0)} ${units[unit]}`;
+  return `${rounded < 10 ? rounded.toFixed(1) : halfToEven(rounded)} ${units[unit]}`;
+}
+
+/** As Go rounds when it prints: 20.5 is 20, 21.5 is 22. */
+function halfToEven(value: number): number {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
