@@ -441,7 +441,11 @@ export class Flusher {
     this.#o.port.submit({ kind: 'defragment' }, (error) => {
       if (this.#failed !== null) return;
       // The old file is whole and in use as long as the writer did not move.
-      if (error !== null && (error as { code?: string }).code !== MOVE_FAILED) end(error);
+      const code = (error as { code?: string } | null)?.code;
+      if (code === 'CANCELLED') {
+        // The file that takes the place of this one was built in order: there is nothing to defragment in it.
+        end(this.#retired ? null : new StoreClosedError('the store was closed'));
+      } else if (error !== null && code !== MOVE_FAILED) end(error);
       else if (error !== null) this.fail(error);
       else {
         this.#moveReader();

@@ -64,8 +64,9 @@ export interface Backend {
   /**
    * Copies a snapshot, taken between this call and its answer, into a new generation that nobody uses yet. Transactions of the writer may go on
    * meanwhile.
+   * @returns gives up: unless the copy is complete, `done` gets an error with code CANCELLED, and nothing is left behind
    */
-  copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void;
+  copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): () => void;
   /**
    * Makes an empty database beside this one, which nobody uses yet: for building a store in bulk. One that is not adopted is
    * removed at the next start.

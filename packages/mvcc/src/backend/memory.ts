@@ -98,7 +98,7 @@ class MemoryDatabase implements MemoryBackend {
     };
   }
 
-  copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): void {
+  copyCompact(done: (error: Error | null, copy: BackendCopy | null) => void): () => void {
     const copied: Contents = { current: this.#disk.contents.current };
     const copy = new MemoryDatabase({ contents: copied, fresh: new Map() });
     done(null, {
@@ -106,6 +106,7 @@ class MemoryDatabase implements MemoryBackend {
       adopt: (visit) => this.#adopt(copied, visit),
       discard: () => {},
     });
+    return () => {};
   }
 
   createFresh(name: string): FreshDatabase {

@@ -53,7 +53,10 @@ test('the count index is that of the old file after a copy that could not be bro
 });
 
 /** A whole flush of heads: one new key. */
-function headOf(key: string, main: number): WriterJob {
+const headOf = (key: string, main: number): WriterJob => headsOf([key], main);
+
+/** The same with several, in order. */
+function headsOf(keys: readonly string[], main = 2): WriterJob {
   const entries = new FrameWriter(128);
   const encoded = new Uint8Array(MAX_HEAD_ENTRY_BYTES);
   const end = writeHeadEntry(encoded, 0, {
@@ -68,10 +71,50 @@ function headOf(key: string, main: number): WriterJob {
     jumpMain: 0,
     jumpSub: 0,
   });
-  const bytes = Buffer.from(key);
-  entries.byte(0);
-  entries.frame(bytes, 0, bytes.length);
-  entries.frame(encoded, 0, end);
-  const progress = Buffer.from(`${key}\0`);
+  for (const key of keys) {
+    const bytes = Buffer.from(key);
+    entries.byte(0);
+    entries.frame(bytes, 0, bytes.length);
+    entries.frame(encoded, 0, end);
+  }
+  const progress = Buffer.from(`${keys.at(-1)}\0`);
   return { kind: 'heads', entries: entries.finish(), flushId: '1', progress, watermark: main, last: true };
 }
+
+test('the heads of one bucket of long keys are one write of it, however many they are', () => {
+  const inner = memoryBackend();
+  let writes = 0;
+  const backend: Backend = {
+    openReader: () => inner.openReader(),
+    copyCompact: (done) => inner.copyCompact(done),
+    createFresh: (name) => inner.createFresh(name),
+    adoptFresh: (name, visit) => inner.adoptFresh(name, visit),
+    openWriter: () => {
+      const writer = inner.openWriter();
+      return {
+        close: () => writer.close(),
+        write: (work) =>
+          writer.write((tx) =>
+            work({
+              get: (table, key) => tx.get(table, key),
+              scan: (table, range, visit) => tx.scan(table, range, visit),
+              append: (table, key, value) => tx.append(table, key, value),
+              remove: (table, key) => tx.remove(table, key),
+              put: (table, key, value) => {
+                if (table === 'head') writes++;
+                tx.put(table, key, value);
+              },
+            }),
+          ),
+      };
+    },
+  };
+  const writer = new StoreWriter({ backend, blockKeys: 4, failpoint: () => {} });
+  const job = headsOf(Array.from({ length: 300 }, (_, i) => `${'k'.repeat(1_900)}${1_000 + i}`));
+  let keys = 0;
+  writer.run(job, (error, result) => {
+    expect(error).toBeNull();
+    if (result?.kind === 'heads') keys = BlockIndex.unpack(result.blocks).totalKeys;
+  });
+  expect([keys, writes]).toEqual([300, 1]);
+});

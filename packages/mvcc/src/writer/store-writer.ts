@@ -57,6 +57,8 @@ export class StoreWriter {
   /** Jobs done while a copy is made: the copy is as old as its beginning and gets them afterwards. Null: no copy. */
   #journal: { sequence: number; job: WriteJob }[] | null = null;
   #journalBytes = 0;
+  /** Gives up the copy that is being made. */
+  #cancelCopy = (): void => {};
   /** Number of the last job done, kept in the database. */
   #sequence = 0;
   /** Between a move and `resume`. Opening the file takes LMDB's write lock, which a transaction here would hold. */
@@ -82,6 +84,8 @@ export class StoreWriter {
     }
     if (this.#moved || this.#waiting.length > 0 || (this.#journal !== null && !this.#canRunDuringCopy(job))) {
       this.#waiting.push({ job, done });
+      // Nobody who leaves the file, or gets another one, waits for a better copy of it.
+      if (job.kind === 'close' || job.kind === 'install') this.#cancelCopy();
       return;
     }
     try {
@@ -190,7 +194,7 @@ export class StoreWriter {
     this.#options.failpoint('mvccBeforeCopy');
     this.#journal = [];
     this.#journalBytes = 0;
-    this.#backend.copyCompact((error, copy) => {
+    this.#cancelCopy = this.#backend.copyCompact((error, copy) => {
       try {
         if (error !== null) throw error;
         this.#options.failpoint('mvccAfterCopy');

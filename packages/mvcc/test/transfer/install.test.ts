@@ -224,3 +224,22 @@ test('case-49 what an unfinished or uninstalled image left is gone after a resta
   await store.close();
   await from.close();
 });
+
+test('case-04 a graceful close does not wait for a defragmentation: it is given up, and the old file stays', async () => {
+  const folder = join(directory, 'given-up');
+  const store = open({ directory: folder });
+  await live(store, 500);
+  await settled((done) => store.flush(done));
+  let outcome = '';
+  store.defragment((error) => {
+    outcome = (error as { code?: string } | null)?.code ?? 'done';
+  });
+  await store.close();
+  expect(outcome).toBe('STORE_CLOSED');
+  expect(readdirSync(folder).filter((name) => !name.endsWith('lock'))).toEqual(['store-000001.mdb']);
+  const again = open({ directory: folder });
+  expect(again.appliedIndex).toBe(500);
+  await settled((done) => again.defragment(done));
+  expect(readdirSync(folder).filter((name) => !name.endsWith('lock'))).toEqual(['store-000002.mdb']);
+  await again.close();
+});
