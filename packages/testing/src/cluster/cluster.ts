@@ -44,7 +44,8 @@ export interface MemberStatus {
 
 const HEARTBEAT_MS = 100;
 const ELECTION_MS = 1000;
-const READY_MS = 30_000;
+/** Generous: a whole cluster starting on a busy machine takes its time. */
+const READY_MS = 60_000;
 
 export class Cluster {
   readonly kind: ServerKind;

@@ -26,7 +26,13 @@ export interface Rest {
 const SERVE_AGAIN_MS = 20_000;
 const DRAIN_MS = 20_000;
 
-export async function comeToRest(cluster: Cluster, recorder: HistoryRecorder, story: Story): Promise<Rest> {
+/** `leases`: there may be some that still run out. */
+export async function comeToRest(
+  cluster: Cluster,
+  recorder: HistoryRecorder,
+  story: Story,
+  leases: boolean,
+): Promise<Rest> {
   const violations: Violation[] = [];
   await cluster.healAll(SERVE_AGAIN_MS).catch((error: Error) => {
     violations.push({ rule: 'unserved', detail: `in the end: ${error.message}` });
@@ -38,7 +44,7 @@ export async function comeToRest(cluster: Cluster, recorder: HistoryRecorder, st
     else revision = Math.max(revision, wrote);
   }
   // Leases still run out: the last revision is the one at which everybody agrees that it is.
-  revision = await settle(cluster, revision);
+  if (leases) revision = await settle(cluster, revision);
   const fresh = story.compactRevision() > 0 ? [] : cluster.members.map((member) => drainedFrom(member));
   const isBehind = () => [
     ...story.behind(revision),

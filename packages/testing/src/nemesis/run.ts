@@ -7,22 +7,16 @@
  *
  * A green run must not be an empty one: `shortfalls` names what there was too little of.
  */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkHistory } from '../checkers/check-history.ts';
 import type { History } from '../checkers/history.ts';
-import { HistoryRecorder, writeHistory } from '../checkers/recorder.ts';
 import type { Violation } from '../checkers/watch.ts';
-import { Cluster } from '../cluster/cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { ServerKind } from '../process/server-process.ts';
 import { Random } from '../sim/random.ts';
-import type { Fault, FaultContext } from './fault.ts';
+import type { Fault } from './fault.ts';
 import { FAULTS } from './faults.ts';
-import { comeToRest } from './final-phase.ts';
-import { StatusPoll } from './status-poll.ts';
-import { Story } from './story.ts';
-import { WORKLOAD, Worker, type WorkerKind } from './workload.ts';
+import type { WorkerKind } from './workload.ts';
+import { inWorld } from './world.ts';
 
 export interface NemesisOptions {
   readonly kind: ServerKind;
@@ -58,46 +52,23 @@ export interface NemesisReport {
   readonly kept: string | null;
 }
 
+const LOAD: readonly WorkerKind[] = ['register', 'bank', 'bank', 'set', 'lock', 'lock', 'lease', 'lease'];
+
 export async function runNemesis(options: NemesisOptions): Promise<NemesisReport> {
   const { kind, size, seconds, seed, log = () => {} } = options;
   const plan = drawPlan(options);
-  log(
-    `${kind} x${size}, seed ${seed}, snapshot count ${plan.snapshotCount}, faults: ${plan.faults.map((f) => f.name).join(' ')}`,
-  );
-  const start = process.hrtime.bigint();
-  const recorder = new HistoryRecorder({ nowNs: () => Number(process.hrtime.bigint() - start) });
-  const cluster = await Cluster.start({
-    kind,
-    size,
-    flags: [
-      `--snapshot-count=${plan.snapshotCount}`,
-      ...(kind === 'etcd' ? ['--pre-vote=true'] : []),
-      ...(options.flags ?? []),
-    ],
-  });
-  const poll = new StatusPoll(cluster, recorder);
-  const story = new Story(cluster, recorder, options.askProgress ?? kind !== 'etcd');
-  const workers = hire(cluster, recorder, seed);
-  const work = Promise.all(workers.map((worker) => worker.run()));
-  const disturbed: { fromNs: number; toNs: number }[] = [];
-  const unserved: Violation[] = [];
+  const names = plan.faults.map((fault) => fault.name);
+  log(`${kind} x${size}, seed ${seed}, snapshot count ${plan.snapshotCount}, faults: ${names.join(' ')}`);
   const tally: Record<string, { tried: number; fired: number }> = {};
-  let keep = true;
-  try {
-    const context: FaultContext = {
-      cluster,
-      recorder,
-      random: new Random(seed, 'faults'),
-      storySeen: () => story.seenByAll(),
-      memberAdded: (member) => story.follow(member),
-      memberRemoved: (member) => story.leave(member),
-    };
+  const flags = [`--snapshot-count=${plan.snapshotCount}`, ...(options.flags ?? [])];
+  const verdict = await inWorld({ ...options, flags, load: LOAD }, async (world) => {
+    const { cluster, random, recorder } = world;
     await sleep(1000);
     const until = performance.now() + seconds * 1000;
     while (performance.now() < until) {
-      const fault = context.random.pick(plan.faults);
+      const fault = random.pick(plan.faults);
       const fromNs = recorder.nowNs();
-      const { fired, detail } = await fault.strike(context);
+      const { fired, detail } = await fault.strike(world);
       recorder.fault(fault.name, `${fired ? '' : 'did not strike: '}${detail}`);
       const counted = tally[fault.name] ?? { tried: 0, fired: 0 };
       tally[fault.name] = { tried: counted.tried + 1, fired: counted.fired + Number(fired) };
@@ -105,78 +76,27 @@ export async function runNemesis(options: NemesisOptions): Promise<NemesisReport
         () => null,
         (error: Error) => error.message,
       );
-      disturbed.push({ fromNs, toNs: recorder.nowNs() });
-      log(
-        `  ${fault.name} ${fired ? '' : '(did not strike) '}${detail}, serving after ${Math.round((recorder.nowNs() - fromNs) / 1e6)} ms`,
-      );
+      world.disturb(fromNs);
+      const tookMs = Math.round((recorder.nowNs() - fromNs) / 1e6);
+      log(`  ${fault.name} ${fired ? '' : '(did not strike) '}${detail}, serving after ${tookMs} ms`);
       if (serves !== null) {
-        unserved.push({ rule: 'unserved', detail: `after ${fault.name} (${detail}): ${serves}` });
+        world.violations.push({ rule: 'unserved', detail: `after ${fault.name} (${detail}): ${serves}` });
         break;
       }
-      await sleep(context.random.between(300, 1500));
+      await sleep(random.between(300, 1500));
     }
-    for (const worker of workers) worker.stop();
-    await work;
-    const rest = await comeToRest(cluster, recorder, story);
-    poll.stop();
-    story.close();
-    const history = recorder.history();
-    const found = [
-      ...unserved,
-      ...rest.violations,
-      ...unexpectedEnds(cluster),
-      ...checkHistory({
-        history,
-        drained: rest.drained,
-        dumps: rest.dumps,
-        compactRevision: story.compactRevision(),
-        conservation: { bankTotal: WORKLOAD.bankTotal, bankAccounts: WORKLOAD.bankAccounts },
-        leases: {
-          endNs: recorder.nowNs(),
-          disturbed,
-          leaderChangesNs: poll.leaderChangesNs,
-          electionTimeoutMs: cluster.electionMs,
-        },
-      }),
-    ];
-    const violations = found.filter(({ rule }) => KNOWN_DIFFERENCES[kind][rule] === undefined);
-    const counts = countCalls(history);
-    const report = {
-      options,
-      plan: plan.faults.map((fault) => fault.name),
-      ...counts,
-      kills: recorder.faults
-        .filter((fault) => fault.kind === 'kill')
-        .reduce((sum, { detail }) => sum + detail.split(' ').length, 0),
-      leaderChanges: poll.leaderChangesNs.length,
-      revisions: rest.revision,
-      resumes: story.resumes(),
-      faults: tally,
-      violations,
-    };
-    const shortfalls = shortfallsOf(report, seconds);
-    keep = options.keep === true || violations.length > 0;
-    const kept = keep ? join(cluster.folder, 'history.jsonl') : null;
-    if (kept !== null)
-      writeFileSync(kept, writeHistory({ ...history, watches: [...history.watches, ...rest.drained] }));
-    return { ...report, shortfalls, kept };
-  } finally {
-    for (const worker of workers) worker.stop();
-    poll.stop();
-    story.close();
-    await cluster.stop({ keepLogs: keep });
-    await work;
-  }
+  });
+  const { history, revision, ...seen } = verdict;
+  const report = {
+    options,
+    plan: names,
+    ...countCalls(history),
+    ...seen,
+    revisions: revision,
+    faults: tally,
+  };
+  return { ...report, shortfalls: shortfallsOf(report, seconds) };
 }
-
-/** Rules that a server is known to break, or that its answers cannot prove; with the reason. */
-const KNOWN_DIFFERENCES: Readonly<Record<ServerKind, Readonly<Record<string, string>>>> = {
-  quorate: {},
-  etcd: {
-    oneLeaderPerTerm:
-      'its Status tells the term of the last applied entry beside the leader of the present term',
-  },
-};
 
 function drawPlan({ kind, size, seed, faults }: NemesisOptions): {
   faults: readonly Fault[];
@@ -196,27 +116,6 @@ function drawPlan({ kind, size, seed, faults }: NemesisOptions): {
   // A run without a new leader proves little.
   const leaderFaults = able.filter((fault) => /leader|all/.test(fault.name));
   return { faults: [...new Set([random.pick(leaderFaults), random.pick(able), ...drawn])], snapshotCount };
-}
-
-/** A register client pinned to each member, everything else goes wherever it is served. */
-function hire(cluster: Cluster, recorder: HistoryRecorder, seed: string): Worker[] {
-  const kinds: WorkerKind[] = ['register', 'bank', 'bank', 'set', 'lock', 'lock', 'lease', 'lease'];
-  const members = [...cluster.members];
-  const worker = (kind: WorkerKind, number: number, reach: Cluster['members']) =>
-    new Worker(kind, number, reach, recorder, new Random(seed, `${kind}${number}`), WORKLOAD);
-  return [
-    ...kinds.map((kind, number) => worker(kind, number, members)),
-    ...members.map((member, index) => worker('register', kinds.length + index, [member])),
-  ];
-}
-
-function unexpectedEnds(cluster: Cluster): Violation[] {
-  return cluster.members.flatMap((member) =>
-    member.unexpectedEnds.map(({ incarnation, code, signal }) => ({
-      rule: 'unexpectedEnd',
-      detail: `${member.name}, life ${incarnation}: exit code ${code}, signal ${signal}`,
-    })),
-  );
 }
 
 function countCalls({ calls }: History): { ok: number; failed: number; unknown: number } {

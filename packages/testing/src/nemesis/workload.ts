@@ -83,7 +83,16 @@ export class Worker {
       await this.#task();
       await sleep(this.#random.int(this.#options.thinkMs + 1));
     }
+    this.close();
+  }
+
+  close(): void {
     for (const connection of this.#connections.values()) connection.close();
+  }
+
+  /** Never the same twice. */
+  uniqueValue(): string {
+    return this.#client.uniqueValue();
   }
 
   /** Calls, and records the call. Null: it failed, or nobody knows. */

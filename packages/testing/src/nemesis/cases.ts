@@ -1,0 +1,559 @@
+/**
+ * Rows of the fault catalogue as scripts. Each runs in a world of its own (`world.ts`): under load, with watchers, and with
+ * the verdict of all checkers at the end; a script only brings its fault and checks what is special about it.
+ *
+ * To add a case: a row with its number, what must hold, and a script. `must` fails it with a sentence.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { services } from '@quorate/proto';
+import type { RecordedCall } from '../checkers/history.ts';
+import type { Cluster, ClusterOptions } from '../cluster/cluster.ts';
+import type { ClusterMember } from '../cluster/member.ts';
+import { troubleDisk } from '../cluster/strace.ts';
+import { findProgram } from '../process/server-process.ts';
+import { aFollower, isStopped, kill } from './fault.ts';
+import { FAULTS } from './faults.ts';
+import { add } from './membership.ts';
+import { mountTmpfs, type SmallDisk, unableToMount } from './small-disk.ts';
+import { type SentCall, sendCall } from './wire-calls.ts';
+import type { World, WorldOptions } from './world.ts';
+
+export interface Case {
+  readonly number: number;
+  readonly holds: string;
+  readonly options?: Partial<ClusterOptions & WorldOptions>;
+  /** Why it cannot run here; null: it can. */
+  unable?(): string | null;
+  script(world: World): Promise<void>;
+}
+
+const KV = services['etcdserverpb.KV'];
+const MAINTENANCE = services['etcdserverpb.Maintenance'];
+const CLUSTER = services['etcdserverpb.Cluster'];
+
+export class CaseFailure extends Error {}
+
+function must(holds: unknown, sentence: string): asserts holds {
+  if (!holds) throw new CaseFailure(sentence);
+}
+
+/** Brings the named faults, each until it struck, and waits for service after each. */
+function faults(...names: readonly string[]): Case['script'] {
+  return async (world) => {
+    for (const name of names) {
+      const fault = FAULTS.find((candidate) => candidate.name === name);
+      must(fault !== undefined, `no fault ${name}`);
+      let struck = false;
+      for (let attempt = 0; attempt < 3 && !struck; attempt++) {
+        await sleep(700);
+        struck = await world.disturbed(async () => {
+          const { fired } = await fault.strike(world);
+          await world.cluster.healAll();
+          return fired;
+        });
+      }
+      must(struck, `${name} struck in none of three attempts`);
+    }
+  };
+}
+
+/** A call of the script itself, past the proxies; part of the history like any other. */
+async function ask(
+  world: World,
+  member: ClusterMember,
+  call: RecordedCall,
+  timeoutMs = 3000,
+): Promise<SentCall> {
+  const open = world.recorder.begin(`script-${++calls}`, call, member.directEndpoint);
+  const { incarnation } = member;
+  const sent = await sendCall(world.cluster.observer(member), call, timeoutMs);
+  if (sent.ok) open.ok(sent.answer, { ...sent.header, incarnation });
+  else open.error(sent.error);
+  return sent;
+}
+let calls = 0;
+
+/** Puts a value that nobody else puts. */
+function put(world: World, member: ClusterMember, key: string, lease = 0n, padding = ''): Promise<SentCall> {
+  const value = `script-${calls}-${world.random.uint32()}${padding}`;
+  return ask(world, member, { kind: 'put', key, value, lease }, 5000);
+}
+
+async function count(world: World, member: ClusterMember, key: string): Promise<number> {
+  const read = await ask(world, member, { kind: 'range', key, end: '' });
+  return read.ok && read.answer.kind === 'range' ? read.answer.count : -1;
+}
+
+/** Writes until the others are well past what a leader keeps for the slow (5000 entries in etcd). */
+async function runAhead(world: World, through: ClusterMember): Promise<void> {
+  const applied = async () => (await world.cluster.status(through, 2000))?.appliedIndex ?? 0;
+  const from = await applied();
+  await until('the others get far ahead', 90_000, async () => {
+    await Promise.all(Array.from({ length: 200 }, () => put(world, through, 'k-ahead')));
+    return (await applied()) > from + 6000;
+  });
+}
+
+async function until(
+  what: string,
+  timeoutMs: number,
+  holds: () => Promise<boolean> | boolean,
+): Promise<void> {
+  const giveUp = performance.now() + timeoutMs;
+  while (performance.now() < giveUp) {
+    if (await holds()) return;
+    await sleep(30);
+  }
+  throw new CaseFailure(`${what}: not within ${timeoutMs} ms`);
+}
+
+const needsStrace = () => (findProgram('strace') === null ? 'strace is not installed' : null);
+
+/** One small disk a member, made when the cluster asks for its folder. */
+function smallDisks(megabytes: number): {
+  disks: Map<string, SmallDisk>;
+  folderOf: (name: string) => string;
+} {
+  const disks = new Map<string, SmallDisk>();
+  const folderOf = (name: string) => {
+    const disk = disks.get(name) ?? mountTmpfs(name, megabytes);
+    disks.set(name, disk);
+    return `${disk.folder}/${name}`;
+  };
+  return { disks, folderOf };
+}
+
+const full = smallDisks(200);
+
+export function unmountAll(): void {
+  for (const disk of full.disks.values()) disk.unmount();
+  full.disks.clear();
+}
+
+export const CASES: readonly Case[] = [
+  {
+    number: 1,
+    holds: 'members killed one after the other lose nothing',
+    script: faults('kill-leader', 'kill-follower', 'kill-leader'),
+  },
+  {
+    number: 6,
+    holds: 'all killed at once: every acknowledged write is there',
+    script: faults('kill-all', 'kill-all'),
+  },
+  {
+    number: 7,
+    holds: 'a leader told to stop hands over, ends with 0 in 10 s, and a second SIGTERM does no harm',
+    async script(world) {
+      const { cluster } = world;
+      const leader = await cluster.waitForLeader();
+      const beganMs = performance.now();
+      const ended = leader.end('SIGTERM');
+      await sleep(20);
+      const code = await Promise.race([leader.end('SIGTERM'), sleep(10_000, 'late')]);
+      must(code !== 'late', 'it did not end within 10 s');
+      // A second signal may end it at once, by that signal.
+      must(code === 0 || code === null, `exit code ${String(code)}`);
+      await ended;
+      await cluster.waitForLeader(10_000, leader);
+      world.recorder.fault('stop', `${leader.name}, ${Math.round(performance.now() - beganMs)} ms`);
+      cluster.restart(leader);
+      await cluster.healAll();
+    },
+  },
+  {
+    number: 10,
+    holds: 'a member killed while it starts, ten times over, comes up all the same',
+    async script(world) {
+      const { cluster, random } = world;
+      const victim = await aFollower(world);
+      await kill(world, victim);
+      for (let time = 0; time < 10; time++) {
+        cluster.restart(victim);
+        await sleep(random.between(50, 900));
+        await kill(world, victim);
+      }
+      cluster.restart(victim);
+      await cluster.healAll();
+    },
+  },
+  {
+    number: 16,
+    holds: 'a sync of the log that fails ends the member; the others go on, and it comes back',
+    unable: needsStrace,
+    async script(world) {
+      const { cluster } = world;
+      const victim = await aFollower(world);
+      victim.expectEnd();
+      const trouble = await troubleDisk(victim.pid, ['fdatasync', 'fsync'], 'error=EIO:when=3+');
+      await until('the member ends', 15_000, () => !victim.isRunning);
+      must((trouble?.fired() ?? 0) > 0, 'no sync was made to fail');
+      await trouble?.end();
+      const other = cluster.running()[0]!;
+      must((await put(world, other, 'k-alive')).ok, 'the others take no write');
+      cluster.restart(victim);
+      await cluster.healAll();
+    },
+  },
+  {
+    number: 18,
+    holds: 'a full disk: reads go on elsewhere, nothing acknowledged is lost, and with space it comes back',
+    unable: unableToMount,
+    options: { folderOf: full.folderOf },
+    async script(world) {
+      const { cluster } = world;
+      const victim = await aFollower(world);
+      const disk = full.disks.get(victim.name);
+      must(disk !== undefined, 'the member has no disk of its own');
+      victim.expectEnd();
+      must(disk.fill() > 0, 'nothing was taken');
+      const through = cluster.members.find((member) => member !== victim)!;
+      for (let number = 0; number < 60; number++) {
+        const sent = await put(world, through, `big/${number % 10}`, 0n, 'x'.repeat(500_000));
+        must(sent.ok, `a majority with free disks refuses a write: ${sent.ok ? '' : sent.error}`);
+      }
+      must((await cluster.read(through, 3000)).ok, 'the others do not read');
+      disk.free();
+      if (victim.isRunning) await victim.end('SIGKILL');
+      cluster.restart(victim);
+      await cluster.healAll();
+    },
+  },
+  {
+    number: 19,
+    holds: 'at the quota all members refuse puts, and still delete and read; disarmed, they write again',
+    options: { flags: ['--quota-backend-bytes=16000000'], load: ['register'], pinned: false },
+    async script(world) {
+      const { cluster } = world;
+      const [first] = cluster.members as [ClusterMember];
+      const names = Array.from({ length: 200 }, (_, number) => `big/${number}`);
+      let refusal = '';
+      for (const name of names) {
+        const sent = await put(world, first, name, 0n, 'x'.repeat(200_000));
+        if (!sent.ok) refusal = sent.error;
+        if (refusal !== '') break;
+      }
+      must(refusal === 'etcdserver: mvcc: database space exceeded', `refused with: ${refusal}`);
+      for (const member of cluster.members) {
+        await until(`${member.name} refuses`, 5000, async () => {
+          const sent = await put(world, member, 'big/more');
+          return !sent.ok && sent.error === refusal;
+        });
+        must((await cluster.read(member, 3000)).ok, `${member.name} does not read`);
+      }
+      must(
+        (await ask(world, first, { kind: 'delete', key: 'big/', end: 'big0' }, 10_000)).ok,
+        'deletes are refused',
+      );
+      // Compaction passes no watcher that keeps the story.
+      await until('the watchers have seen the deletes', 10_000, async () => {
+        return world.storySeen() + 60 > ((await cluster.status(first))?.revision ?? Number.POSITIVE_INFINITY);
+      });
+      const compacted = await ask(world, first, { kind: 'compact', revision: world.storySeen() - 1 }, 10_000);
+      must(compacted.ok, 'compaction is refused');
+      for (const member of cluster.members)
+        must(
+          (await cluster.observer(member).call(MAINTENANCE.Defragment, {}, 30_000)).ok,
+          `${member.name} does not defragment`,
+        );
+      const disarmed = await cluster
+        .observer(first)
+        .call(MAINTENANCE.Alarm, { action: 2, alarm: 1, memberID: 0 }, 5000);
+      must(disarmed.ok, 'the alarm is not disarmed');
+      await until('puts again', 10_000, async () => (await put(world, first, 'k-again')).ok);
+    },
+  },
+  {
+    number: 21,
+    holds: 'slow disks slow things down, and nothing else',
+    unable: needsStrace,
+    script: faults('slow-disk-leader', 'slow-disk-follower'),
+  },
+  {
+    number: 27,
+    holds: 'a leader cut off acknowledges nothing and answers nothing new',
+    script: faults('partition-leader', 'partition-minority-with-leader'),
+  },
+  {
+    number: 28,
+    holds: 'each sees a majority, no two the same',
+    options: { size: 5 },
+    script: faults('majority-ring'),
+  },
+  {
+    number: 29,
+    holds: 'a leader that hears nobody steps down within two election timeouts',
+    async script(world) {
+      const { cluster } = world;
+      const leader = await cluster.waitForLeader();
+      await world.disturbed(async () => {
+        cluster.mesh.cut(cluster.others(leader), [leader.name]);
+        const beganMs = performance.now();
+        const next = await cluster.waitForLeader(15_000, leader);
+        world.recorder.fault(
+          'deaf',
+          `${leader.name} to ${next.name}, ${Math.round(performance.now() - beganMs)} ms`,
+        );
+        // What it believes of itself, asked past the proxies.
+        await until('it steps down', 4 * cluster.electionMs, async () => {
+          const own = await cluster.status(leader);
+          return own !== null && own.leader !== own.member;
+        });
+        cluster.mesh.healAll();
+        await cluster.healAll();
+      });
+      await faults('leader-mute')(world);
+    },
+  },
+  { number: 31, holds: 'delays and jitter between members', script: faults('slow-links') },
+  {
+    number: 32,
+    holds: 'black holes, resets and narrow links between members',
+    script: faults('partition-follower', 'narrow-links'),
+  },
+  { number: 33, holds: 'clients cut off from one member', script: faults('clients-cut') },
+  {
+    number: 34,
+    holds: 'links cut one by one and healed in another order',
+    async script(world) {
+      const { cluster, random } = world;
+      const names = cluster.members.map((member) => member.name);
+      const pairs = names.flatMap((from) =>
+        names.filter((to) => to !== from).map((to) => [from, to] as const),
+      );
+      await world.disturbed(async () => {
+        for (const [from, to] of random.shuffle(pairs)) {
+          cluster.mesh.cut([from], [to]);
+          await sleep(random.between(50, 400));
+        }
+        for (const [from, to] of random.shuffle(pairs)) {
+          cluster.mesh.link(from, to).set({});
+          await sleep(random.between(50, 400));
+        }
+        await cluster.healAll();
+      });
+    },
+  },
+  {
+    number: 38,
+    holds: 'a paused leader gives no stale answer',
+    script: faults('pause-leader-1x', 'pause-leader-3x', 'pause-leader-10x'),
+  },
+  {
+    number: 40,
+    holds: 'a follower paused until it needs a snapshot',
+    options: { flags: ['--snapshot-count=50'] },
+    async script(world) {
+      const { cluster } = world;
+      const victim = await aFollower(world);
+      victim.pause();
+      await until('it is stopped', 2000, () => isStopped(victim.pid));
+      const other = cluster.members.find((member) => member !== victim)!;
+      await runAhead(world, other);
+      victim.continue();
+      await until('it catches up', 30_000, async () => {
+        const [own, theirs] = [await cluster.status(victim), await cluster.status(other)];
+        return own !== null && theirs !== null && own.appliedIndex + 200 >= theirs.appliedIndex;
+      });
+    },
+  },
+  {
+    number: 41,
+    holds: 'leadership moved about',
+    script: faults('move-leader', 'move-leader', 'move-leader'),
+  },
+  { number: 42, holds: 'members replaced under load', script: faults('replace-member', 'replace-member') },
+  {
+    number: 43,
+    holds: 'the leader removed; a dead member removed; what would lose the quorum refused',
+    async script(world) {
+      const { cluster } = world;
+      const leader = await cluster.waitForLeader();
+      const [through, third] = cluster.members.filter((member) => member !== leader) as [
+        ClusterMember,
+        ClusterMember,
+      ];
+      const idOf = async (member: ClusterMember) =>
+        (await cluster.memberList(through)).find(({ name }) => name === member.name)!.ID;
+      await world.disturbed(async () => {
+        const removed = await cluster
+          .observer(through)
+          .call(CLUSTER.MemberRemove, { ID: await idOf(leader) }, 5000);
+        must(removed.ok, `the leader is not removed: ${removed.ok ? '' : removed.error}`);
+        world.memberRemoved(leader);
+        leader.expectEnd();
+        await until('the removed leader ends', 15_000, () => !leader.isRunning);
+        await cluster.waitForLeader(15_000, leader);
+        leader.wipe();
+        await add(cluster, through, leader, false);
+        leader.start({ initial: cluster.initialCluster(cluster.members), state: 'existing' });
+        world.memberAdded(leader);
+        await cluster.healAll();
+        // One of three is dead: a fourth, not started, would leave two of four.
+        await kill(world, third);
+        await sleep(6000); // long enough for its silence to count
+        const refused = await cluster
+          .observer(through)
+          .call(CLUSTER.MemberAdd, { peerURLs: ['http://127.0.0.1:1'] }, 5000);
+        must(!refused.ok, 'an addition that may lose the quorum is accepted');
+        must((await put(world, through, 'k-alive')).ok, 'no write after the refusal');
+        cluster.restart(third);
+        await cluster.healAll();
+      });
+    },
+  },
+  {
+    number: 44,
+    holds:
+      'a learner catches up, serves only its own answers, is promoted, and stays a voter after a restart',
+    async script(world) {
+      const { cluster } = world;
+      const through = await cluster.waitForLeader();
+      const learner = await cluster.prepare('m9');
+      await add(cluster, through, learner, true);
+      learner.start({ initial: cluster.initialCluster(cluster.members), state: 'existing' });
+      await until(
+        'the learner says that it is one',
+        30_000,
+        async () => (await cluster.status(learner))?.isLearner === true,
+      );
+      const read = { key: Buffer.from('k1') };
+      const strict = await cluster.observer(learner).call(KV.Range, read, 3000);
+      must(
+        !strict.ok && strict.error === 'etcdserver: rpc not supported for learner',
+        'a learner answers linearizable reads',
+      );
+      must(
+        (await cluster.observer(learner).call(KV.Range, { ...read, serializable: true }, 3000)).ok,
+        'a learner answers no serializable read',
+      );
+      const { ID } = (await cluster.memberList(through)).find((member) => member.isLearner)!;
+      await until(
+        'it is promoted',
+        30_000,
+        async () => (await cluster.observer(through).call(CLUSTER.MemberPromote, { ID }, 3000)).ok,
+      );
+      world.memberAdded(learner);
+      await cluster.waitUntilServing([learner]);
+      await kill(world, learner);
+      cluster.restart(learner);
+      await cluster.healAll();
+      must((await cluster.status(learner))?.isLearner === false, 'after a restart it is a learner again');
+    },
+  },
+  {
+    number: 45,
+    holds: 'after changes and restarts all members list the same members',
+    async script(world) {
+      const { cluster } = world;
+      await faults('replace-member', 'kill-all')(world);
+      const lists = await Promise.all(
+        cluster.members.map(async (member) =>
+          (await cluster.memberList(member))
+            .map(({ ID, name, peerURLs }) => `${ID} ${name} ${peerURLs}`)
+            .sort()
+            .join('; '),
+        ),
+      );
+      must(new Set(lists).size === 1, `different lists: ${lists.join(' | ')}`);
+      must(
+        (await cluster.memberList(cluster.members[0]!)).length === cluster.members.length,
+        'a removed member is listed',
+      );
+    },
+  },
+  {
+    number: 48,
+    holds: 'watches on a member that catches up by snapshot neither go back nor miss anything',
+    options: { flags: ['--snapshot-count=50'] },
+    async script(world) {
+      const { cluster } = world;
+      const victim = await aFollower(world);
+      const other = cluster.members.find((member) => member !== victim)!;
+      await world.disturbed(async () => {
+        cluster.mesh.cut([victim.name], cluster.others(victim));
+        cluster.mesh.cut(cluster.others(victim), [victim.name]);
+        await runAhead(world, other);
+        await cluster.healAll();
+      });
+    },
+  },
+  {
+    number: 52,
+    holds: 'a lease outlives the death of its leader, and still ends',
+    options: { load: ['lease', 'lease', 'lock', 'register'] },
+    async script(world) {
+      const { cluster } = world;
+      for (let time = 0; time < 2; time++) {
+        const through = await aFollower(world);
+        const ID = BigInt(777_000 + time);
+        must((await ask(world, through, { kind: 'lease-grant', lease: ID, ttlSec: 3 })).ok, 'no lease');
+        const grantedMs = performance.now();
+        must((await put(world, through, `lasting/${time}`, ID)).ok, 'no key');
+        const leader = await cluster.waitForLeader();
+        await sleep(Math.max(0, 2300 - (performance.now() - grantedMs)));
+        await world.disturbed(async () => {
+          await kill(world, leader);
+          cluster.restart(leader);
+          await cluster.healAll();
+        });
+        await until('the key goes', 15_000, async () => {
+          return (await count(world, through, `lasting/${time}`)) === 0;
+        });
+        must(performance.now() - grantedMs >= 3000, 'the key went before its time');
+      }
+    },
+  },
+  {
+    number: 53,
+    holds: 'a leader stuck in its disk revokes nothing once it is deposed',
+    unable: needsStrace,
+    options: { load: ['register'] },
+    async script(world) {
+      const { cluster } = world;
+      const leader = await cluster.waitForLeader();
+      const [through] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
+      const ID = 888_000n;
+      must((await ask(world, through, { kind: 'lease-grant', lease: ID, ttlSec: 4 })).ok, 'no lease');
+      must((await put(world, through, 'kept', ID)).ok, 'no key');
+      await world.disturbed(async () => {
+        const trouble = await troubleDisk(leader.pid, ['fdatasync', 'fsync'], 'delay_enter=3000000');
+        cluster.mesh.cut([leader.name], cluster.others(leader));
+        cluster.mesh.cut(cluster.others(leader), [leader.name]);
+        await cluster.waitForLeader(15_000, leader);
+        const untilMs = performance.now() + 8000;
+        let kept = 0;
+        while (performance.now() < untilMs) {
+          const alive = await ask(world, through, { kind: 'lease-keepalive', lease: ID });
+          if (alive.ok && alive.answer.kind === 'lease-keepalive' && alive.answer.ttlSec > 0) kept++;
+          await sleep(500);
+        }
+        must(kept >= 4, 'the lease could not be kept alive');
+        cluster.mesh.healAll();
+        await trouble?.end();
+        await cluster.healAll();
+        await sleep(1000);
+        must(
+          (await count(world, through, 'kept')) === 1,
+          'the old leader revoked a lease that was kept alive',
+        );
+        await ask(world, through, { kind: 'lease-revoke', lease: ID });
+      });
+    },
+  },
+  {
+    number: 54,
+    holds: 'a keep-alive of a lease that is gone says so in the stream',
+    async script({ cluster }) {
+      for (const member of cluster.members) {
+        const gone = await cluster.observer(member).keepAlive(123_456_789n, 3000);
+        must(gone.ok && gone.response.ttlSec <= 0, `${member.name} says ${JSON.stringify(gone)}`);
+      }
+    },
+  },
+  {
+    number: 50,
+    holds: 'compaction and defragmentation under load, with members falling',
+    script: faults('compact', 'defragment', 'kill-follower', 'compact'),
+  },
+];
