@@ -68,12 +68,16 @@ export {
   type ModelResult,
   type ModelTxn,
 } from './model/etcd-model.ts';
+export { type NemesisOptions, type NemesisReport, runNemesis } from './nemesis/run.ts';
+export { inWorld, type Verdict, type World, type WorldOptions } from './nemesis/world.ts';
 export {
   findProgram,
   freePorts,
   processUsage,
+  type ServerKind,
   type ServerOptions,
   type ServerProcess,
+  serverCommand,
   startEtcd,
   startQuorate,
 } from './process/server-process.ts';

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { services } from '@quorate/proto';
 import type { RecordedCall } from '../checkers/history.ts';
-import type { Cluster, ClusterOptions } from '../cluster/cluster.ts';
+import type { ClusterOptions } from '../cluster/cluster.ts';
 import type { ClusterMember } from '../cluster/member.ts';
 import { troubleDisk } from '../cluster/strace.ts';
 import { findProgram } from '../process/server-process.ts';
