@@ -24,6 +24,9 @@ const TIMEOUT_MS = 8_000;
 const RETRY_MS = 300;
 /** Tries until an operator gives up. */
 const MAX_TRIES = 60;
+/** A cluster that is not well takes no changes; the operator waits for better weather this often. */
+const WEATHER_TRIES = 8;
+const WEATHER_MS = 1_000;
 
 export class Administrator {
   readonly #simulation: Simulation;
@@ -89,7 +92,7 @@ export class Administrator {
     change();
   }
 
-  #add(fired: () => void, next: (done: boolean) => void): void {
+  #add(fired: () => void, next: (done: boolean) => void, tries = WEATHER_TRIES): void {
     const simulation = this.#simulation;
     const name = `j${this.#joined++}`;
     const peerUrl = `http://${name}:2380`;
@@ -97,7 +100,8 @@ export class Administrator {
     this.#ask(Cluster.MemberAdd.path, request, (answer) => {
       if (answer.status === 'error') {
         simulation.count(`not added: ${answer.message}`);
-        next(false);
+        if (tries === 0 || simulation.healed) next(false);
+        else simulation.env.setTimer(WEATHER_MS, () => this.#add(fired, next, tries - 1));
         return;
       }
       this.#list((members) => {
@@ -143,7 +147,7 @@ export class Administrator {
     });
   }
 
-  #remove(machine: Machine, fired: () => void, next: (done: boolean) => void): void {
+  #remove(machine: Machine, fired: () => void, next: (done: boolean) => void, tries = WEATHER_TRIES): void {
     const simulation = this.#simulation;
     if (machine.removed || machine.leaving || simulation.reachable().length === 1) {
       next(false);
@@ -160,7 +164,8 @@ export class Administrator {
           if (gone !== true) {
             machine.leaving = false;
             if (answer.status === 'error') simulation.count(`not removed: ${answer.message}`);
-            next(false);
+            if (tries === 0 || simulation.healed) next(false);
+            else simulation.env.setTimer(WEATHER_MS, () => this.#remove(machine, fired, next, tries - 1));
             return;
           }
           simulation.count('members removed');
@@ -196,7 +201,12 @@ export class Administrator {
     const simulation = this.#simulation;
     const attempt = (tries: number): void => {
       const serving = simulation.list.filter(
-        (machine) => machine.serving && machine !== except && !machine.leaving && !machine.clientsCut,
+        (machine) =>
+          machine.serving &&
+          machine !== except &&
+          !machine.leaving &&
+          !machine.clientsCut &&
+          machine.member?.isLearner === false,
       );
       const machine = this.#leader(serving) ?? serving[tries % Math.max(1, serving.length)];
       if (machine === undefined) {

@@ -73,6 +73,13 @@ export class Invariants {
       seen.revision = revision;
       seen.compact = compactRevision;
     }
+    // While a snapshot is put in place the store is ahead for a moment.
+    if (store.appliedIndex < appliedIndex) {
+      throw this.broken(
+        'consistent index',
+        `${name}: store at ${store.appliedIndex}, applied ${appliedIndex}`,
+      );
+    }
     if (store.durableIndex > store.appliedIndex) {
       throw this.broken('durable is applied', `${name}: ${store.durableIndex} > ${store.appliedIndex}`);
     }

@@ -50,6 +50,9 @@ export interface MachineConfig {
   readonly progressIntervalMs: number;
   readonly clock: { readonly offsetMs: number; readonly rate: number };
   readonly diskMs: number;
+  /** Longest time that a step of the store's writer, or of a long read, waits for its turn. */
+  readonly storeMs: number;
+  readonly preVote: boolean;
 }
 
 /** What the simulation wants to hear from its machines. */
@@ -188,7 +191,12 @@ export class Machine {
       },
       {
         openStore: (options) => {
-          const store = mutations.store(openStore(options), life.env);
+          const { storeMs } = this.config;
+          const later: typeof options.afterPoll =
+            storeMs === 0
+              ? options.afterPoll
+              : (callback) => void env.setTimer(env.randomInt(storeMs + 1), callback);
+          const store = mutations.store(openStore({ ...options, afterPoll: later }), life.env);
           host.onStore(this, store);
           return store;
         },
@@ -296,6 +304,7 @@ export class Machine {
       initialClusterState: config.joins ? 'existing' : 'new',
       clientUrls: [`http://${config.name}:2379`],
       electionMs: config.electionMs,
+      preVote: config.preVote,
       snapshotCount: config.snapshotCount,
       snapshotCatchUpEntries: config.catchUpEntries,
       watchProgressIntervalMs: config.progressIntervalMs,

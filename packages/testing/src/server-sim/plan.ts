@@ -92,6 +92,8 @@ export interface Plan {
   readonly walSegmentBytes: number;
   readonly progressIntervalMs: number;
   readonly diskMs: number;
+  readonly storeMs: number;
+  readonly preVote: boolean;
   /** By machine; those that join later take from the front again. Not above 1: leases are judged by the simulator's clock. */
   readonly clockRates: readonly number[];
   readonly quality: LinkQuality;
@@ -146,9 +148,9 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   defragment: 2,
   compact: 4,
   alarm: 2,
-  add: 2,
-  remove: 1,
-  replace: 2,
+  add: 4,
+  remove: 3,
+  replace: 4,
 };
 
 /** Visited with traffic; the others only while a member starts. */
@@ -157,6 +159,8 @@ const INSTALLING = FAILPOINTS.filter((name) => /install|image/i.test(name));
 
 /** Around the moments that promises hang on. */
 const CRITICAL = [
+  'walBeforeSync',
+  'walBeforeSync',
   'walBeforeSync',
   'walAfterSync',
   'raftAfterSave',
@@ -192,6 +196,8 @@ export function drawPlan(seed: string): Plan {
     walSegmentBytes: random.pick([4 * 1024, 4 * 1024, 16 * 1024]),
     progressIntervalMs: random.pick([500, 2_000, 600_000]),
     diskMs: random.pick([0, 1, 1, 5, 20]),
+    storeMs: random.pick([0, 1, 10, 80]),
+    preVote: random.chance(0.8),
     clockRates: Array.from({ length: 9 }, () => random.pick([1, 1, 0.995, 0.98])),
     quality,
     clients: random.between(2, 6),

@@ -132,6 +132,7 @@ export class Simulation implements MachineHost {
     this.#count('calls between members', this.network.tally.calls);
     for (const { disk } of this.list) {
       this.#count('unsynced writes lost or torn', disk.tally.droppedWrites + disk.tally.tornWrites);
+      this.#count('unsynced names lost', disk.tally.droppedNames);
     }
     return {
       violation: violation === null ? null : { invariant: violation.invariant, detail: violation.message },
@@ -376,9 +377,10 @@ export class Simulation implements MachineHost {
         this.startMachine(machine);
         return;
       }
-      // Who has nothing at all is known by the others; who has lost its log alone, by its store.
+      // Who has nothing at all is known by the others that its flags name; who has lost its log alone, by its store.
       const listed = this.cluster()?.members.find(({ id }) => id === machine.id);
-      const known = total ? (listed?.clientUrls.length ?? 0) > 0 : machine.durableIndex > 0;
+      const asks = machine.config.initialCluster.length > 1 && (listed?.clientUrls.length ?? 0) > 0;
+      const known = total ? asks : machine.durableIndex > 0;
       if (known) {
         const restore = machine.lose(total);
         machine.forgetful = () => {
@@ -412,6 +414,9 @@ export class Simulation implements MachineHost {
     this.#mix(machine.number, member.appliedIndex + member.term);
     const late = machine.life?.env.lateCount ?? 0;
     if (late > 100_000) this.invariants.broken('bounded', `${machine.name} holds ${late} events`);
+    if (this.#events % 4096 === 0 && this.env.timerCount > 20_000) {
+      this.invariants.broken('bounded', `${this.env.timerCount} timers are set`);
+    }
   }
 
   onStore(machine: Machine, store: Member['store']): void {
@@ -521,6 +526,11 @@ export class Simulation implements MachineHost {
 
   // For the parts of the simulation
 
+  /** Faults are over. */
+  get healed(): boolean {
+    return this.#healed;
+  }
+
   /** Machines that clients may ask. */
   reachable(): readonly Machine[] {
     const reachable = this.list.filter(({ removed, leaving }) => !removed && !leaving);
@@ -565,6 +575,8 @@ export class Simulation implements MachineHost {
       progressIntervalMs: plan.progressIntervalMs,
       clock: { offsetMs: 1_000_000 * (number + 1), rate },
       diskMs: plan.diskMs,
+      storeMs: plan.storeMs,
+      preVote: plan.preVote,
     };
     return new Machine(number, id, config, plan.seed, this);
   }
@@ -672,6 +684,7 @@ export class Simulation implements MachineHost {
       members.every(
         ({ appliedIndex, committedIndex, store }) =>
           appliedIndex === first.appliedIndex &&
+          store.appliedIndex === appliedIndex &&
           committedIndex === appliedIndex &&
           store.revision === first.store.revision,
       ) &&
