@@ -3,7 +3,8 @@
  *
  * Three kinds of traffic, each best effort and never blocking:
  *
- *   - Raft messages: may be lost, repeated, delayed and, across kinds, reordered; Raft copes.
+ *   - Raft messages: may be lost, delayed and, across kinds, reordered; Raft copes. It copes with repeated ones too, but for forwarded
+ *     proposals: one that arrives twice is applied twice, so a transport must not send again what may have arrived.
  *   - Snapshots: a Raft message with a long content that is pulled chunk by chunk, so that neither side buffers it.
  *   - Calls: a question to one member with one answer (leases of the leader, hashes, promotion). They end at the deadline
  *     at the latest, and say nothing about whether the other side acted.
