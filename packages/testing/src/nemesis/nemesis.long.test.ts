@@ -4,6 +4,7 @@
  *
  * NEMESIS_SEED=... repeats the plans. The summary says what was seen; too little is a failure.
  */
+import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -14,6 +15,8 @@ import { type NemesisReport, runNemesis } from './run.ts';
 const scale = Number(process.env.QUORATE_TEST_SCALE ?? 1);
 const seed = process.env.NEMESIS_SEED ?? String(Math.floor(Math.random() * 2 ** 31));
 const hasEtcd = findProgram('etcd') !== null;
+/** The release whose bug is the calibration; Debian's. */
+const hasBug = hasEtcd && /etcd Version: 3\.4\.23/.test(spawnSync('etcd', ['--version']).stdout.toString());
 if (!hasEtcd) console.warn('SKIPPED: etcd is not installed, so the harness was not calibrated on it');
 
 /** Length of a run; more scale means more runs, not longer ones. */
@@ -93,7 +96,7 @@ describe(`nemesis, seed ${seed}`, () => {
         if (report.kept !== null) rmSync(dirname(report.kept), { recursive: true, force: true });
         if (report.violations.some(({ rule }) => rule === 'bookmarkable')) return;
       }
-      expect.fail('five runs did not notice it; is this a later etcd?');
+      expect.fail('five runs did not notice it');
     },
   );
 });
