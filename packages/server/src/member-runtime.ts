@@ -642,6 +642,7 @@ export class MemberRuntime implements Member {
     this.#loop.end();
     this.#lessor?.close();
     this.#versions.close();
+    this.#peers.close();
     this.#admin.close();
     const reason = new DomainError('SERVER_STOPPED');
     this.#proposals.failAll(reason);

@@ -158,6 +158,58 @@ describe('the command line follows Go', () => {
     }
   });
 
+  test.each([
+    [
+      ['--initial-cluster=default=http://h:1,b=http://h:2', '--initial-advertise-peer-urls=http://h:3'],
+      '--initial-cluster has default=http://h:1 but missing from --initial-advertise-peer-urls=http://h:3',
+    ],
+    [
+      [
+        '--initial-cluster=default=http://h:1,b=http://h:2',
+        '--initial-advertise-peer-urls=http://h:1,http://h:9',
+      ],
+      '--initial-advertise-peer-urls has http://h:9 but missing from --initial-cluster=default=http://h:1',
+    ],
+    [
+      ['--initial-cluster=default=http://h:1,b=http://h:1'],
+      'initial cluster default=http://h:1,b=http://h:1 has duplicate url',
+    ],
+    [['--initial-cluster=http://h:1'], '--initial-cluster: "http://h:1" is not NAME=URL'],
+    [
+      ['--initial-cluster=default=http://h:1', '--discovery-srv=example.org'],
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster" or "discovery-srv"',
+    ],
+  ])('a cluster that contradicts itself: %j', async (args, message) => {
+    const error = await failure(args);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.message).toBe(message);
+  });
+
+  test('a cluster of three, as its users configure etcd', async () => {
+    const variables = {
+      ETCD_NAME: 'b',
+      ETCD_INITIAL_CLUSTER: 'a=http://a:2380,b=http://b:2380,c=http://c:2380',
+      ETCD_INITIAL_CLUSTER_STATE: 'existing',
+      ETCD_INITIAL_CLUSTER_TOKEN: 'tokens',
+      ETCD_INITIAL_ADVERTISE_PEER_URLS: 'http://b:2380',
+      ETCD_LISTEN_PEER_URLS: 'http://0.0.0.0:2380',
+      ETCD_STRICT_RECONFIG_CHECK: 'false',
+      ETCD_PRE_VOTE: 'false',
+      ETCD_MAX_LEARNERS: '3',
+    };
+    const intent = await loadConfig([], variables);
+    expect(intent.kind === 'serve' ? intent.config : null).toMatchObject({
+      peerUrls: ['http://b:2380'],
+      initialCluster: ['a', 'b', 'c'].map((name) => ({ name, peerUrls: [`http://${name}:2380`] })),
+      initialClusterState: 'existing',
+      clusterToken: 'tokens',
+      peerListenerOptional: false,
+      strictReconfigCheck: false,
+      preVote: false,
+      maxLearners: 3,
+    });
+  });
+
   test('what would be unsafe to ignore is refused by name', async () => {
     for (const args of [
       ['--cert-file=a'],

@@ -22,6 +22,7 @@ export class Peers {
   #members: readonly MemberInfo[];
   /** Removed, and still to be told. */
   readonly #leaving = new Map<bigint, readonly string[]>();
+  #closed = false;
 
   constructor(options: {
     readonly network: Network;
@@ -69,7 +70,12 @@ export class Peers {
     });
   }
 
+  close(): void {
+    this.#closed = true;
+  }
+
   #connect(): void {
+    if (this.#closed) return;
     const peers = new Map<bigint, readonly string[]>(this.#leaving);
     for (const { id, peerUrls } of this.#members) if (id !== this.#memberId) peers.set(id, peerUrls);
     this.#network.setPeers(peers);

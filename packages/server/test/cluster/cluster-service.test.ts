@@ -3,6 +3,7 @@ import { DowngradeRequest_DowngradeAction as DowngradeAction, services } from '@
 import { describe, expect, test } from 'vitest';
 import { createServices } from '../../src/api/services.ts';
 import type { Member } from '../../src/member.ts';
+import { TestStreamCall } from '../support/calls.ts';
 import { call, callBytes } from '../support/direct-calls.ts';
 import { SimCluster } from '../support/sim-cluster.ts';
 
@@ -188,23 +189,8 @@ describe('a learner', () => {
     expect(count).toBeGreaterThan(20);
     for (const [path, handler] of handlers) {
       if (handler.kind !== 'stream' || path === Maintenance.Snapshot.path) continue;
-      const ended: unknown[] = [];
-      handler.open({
-        path,
-        metadata: { get: () => undefined, entries: () => [] },
-        deadlineMs: Number.POSITIVE_INFINITY,
-        peer: 'test',
-        peerCommonName: '',
-        cancelled: false,
-        onCancel() {},
-        write: () => true,
-        queuedBytes: 0,
-        onDrain() {},
-        end: (...why) => ended.push(why),
-        pause() {},
-        resume() {},
-      });
-      expect([path, ended]).toEqual([path, [refused]]);
+      const stream = new TestStreamCall(path, {}).open(handler);
+      expect([path, stream.ended]).toEqual([path, { status: refused[0], message: refused[1] }]);
     }
   });
 });
