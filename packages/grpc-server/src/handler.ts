@@ -37,6 +37,9 @@ export interface Metadata {
   entries(): Iterable<readonly [name: string, value: string | Uint8Array]>;
 }
 
+/** Response metadata: lower-case names; values of `-bin` names are bytes, the others printable ASCII text. */
+export type ResponseFields = readonly (readonly [name: string, value: string | Uint8Array])[];
+
 /** What a handler may know about its call besides the request. Valid until the call ends. */
 export interface CallContext {
   readonly path: string;
@@ -51,6 +54,14 @@ export interface CallContext {
   readonly cancelled: boolean;
   /** Runs `listener` once when the call is cancelled; at once when it already is. Never runs after the call ended by itself. */
   onCancel(listener: (reason: 'cancelled' | 'deadline') => void): void;
+  /**
+   * Adds fields to the head of the answer. Without effect once the head has left, which is with the first message, or with
+   * the end when there is none.
+   * @throws TypeError for a name or value that HTTP/2 cannot carry, or a name that is the transport's
+   */
+  setHeaders(fields: ResponseFields): void;
+  /** Adds fields to the trailers, beside the status. Without effect once the call has ended. */
+  setTrailers(fields: ResponseFields): void;
 }
 
 /**

@@ -4,6 +4,7 @@ export {
   type Handler,
   type HandlerTable,
   type Metadata,
+  type ResponseFields,
   Status,
   type StreamCall,
   type StreamHandler,

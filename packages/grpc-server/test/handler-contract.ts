@@ -81,6 +81,48 @@ export function handlerContract(name: string, carrier: Carrier): void {
       return { call, received, status };
     };
 
+    it('a handler adds fields to the head and the trailers of its answer', async () => {
+      const both = (call: UnaryCall | StreamCall): void => {
+        call.setHeaders([
+          ['x-head', 'h'],
+          ['x-head-bin', Uint8Array.of(0, 255)],
+        ]);
+        call.setTrailers([['x-trailer', 't']]);
+      };
+      for (const isOk of [true, false]) {
+        unary.set('now', (request, call) => {
+          both(call);
+          if (isOk) call.reply(Uint8Array.from(request));
+          else call.fail(Status.NOT_FOUND, 'no');
+        });
+        const seen: grpc.Metadata[] = [];
+        let status: Promise<grpc.StatusObject> | undefined;
+        const { code } = await callUnary(Buffer.from('x'), {
+          onCall: (call) => {
+            call.on('metadata', (metadata) => seen.push(metadata));
+            status = new Promise((resolve) => call.on('status', resolve));
+          },
+        });
+        expect(code).toBe(isOk ? 0 : Status.NOT_FOUND);
+        const trailers = (await status!).metadata;
+        // An answer that is an error alone has one section for both.
+        const head = [...seen, trailers].find((metadata) => metadata.get('x-head').length > 0)!;
+        expect(head.get('x-head')).toEqual(['h']);
+        expect(head.get('x-head-bin')).toEqual([Buffer.from([0, 255])]);
+        expect(trailers.get('x-trailer')).toEqual(['t']);
+      }
+      streams.set('now', (call) => {
+        both(call);
+        return { onMessage: (message) => void call.write(message), onHalfClose: () => call.end() };
+      });
+      const { call, status } = openStream();
+      const head = new Promise<grpc.Metadata>((resolve) => call.on('metadata', resolve));
+      call.write(Buffer.from('x'));
+      expect((await head).get('x-head')).toEqual(['h']);
+      call.end();
+      expect((await status).metadata.get('x-trailer')).toEqual(['t']);
+    });
+
     it('a unary call is answered with the bytes the handler gave', async () => {
       unary.set('now', (request, call) => call.reply(Buffer.concat([Buffer.from('<'), request])));
       expect((await callUnary(Buffer.from('a'))).body?.toString()).toBe('<a');

@@ -68,6 +68,8 @@ function measure(
       peerCommonName: '',
       cancelled: false,
       onCancel() {},
+      setHeaders() {},
+      setTrailers() {},
       reply() {
         answered++;
         idle++;

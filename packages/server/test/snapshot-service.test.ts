@@ -179,6 +179,8 @@ describe('Snapshot', () => {
             return true;
           },
           onDrain() {},
+          setHeaders() {},
+          setTrailers() {},
           end: () => resolve(),
           pause() {},
           resume() {},

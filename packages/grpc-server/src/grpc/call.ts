@@ -5,7 +5,8 @@
  * request is wrong); or the caller has gone. Only the last two cancel: `cancelled` turns true, the listeners run once, and
  * what the handler says later is dropped.
  */
-import { type CallContext, type Metadata, Status } from '../handler.ts';
+import { type CallContext, type Metadata, type ResponseFields, Status } from '../handler.ts';
+import type { FieldPair } from '../hpack/encoder.ts';
 import type { CloseReason, Stream } from '../http2/stream.ts';
 import type { Limits } from '../limits.ts';
 import type { CallObserver } from '../options.ts';
@@ -13,8 +14,9 @@ import type { Counters } from '../stats.ts';
 import type { DeadlineEntry, DeadlineWheel } from './deadline.ts';
 import { GrpcError } from './errors.ts';
 import { decompress } from './message.ts';
+import { encodeFields } from './metadata.ts';
 import type { GrpcRequest } from './request.ts';
-import { trailers, trailersOnly } from './trailers.ts';
+import { Block, headWith, trailers, trailersOnly, trailersOnlyWith, trailersWith } from './trailers.ts';
 
 /** What the calls of one server share. */
 export interface CallEnvironment {
@@ -38,6 +40,9 @@ export abstract class Call implements CallContext, DeadlineEntry {
   protected readonly environment: CallEnvironment;
   /** The answer's head has been sent. */
   protected headSent = false;
+  /** Metadata of the handler's; undefined in nearly every call. */
+  #headFields: FieldPair[] | undefined = undefined;
+  #trailerFields: FieldPair[] | undefined = undefined;
   /** The call has ended on the wire: nothing more is sent. */
   protected ended = false;
   #cancelListeners: ((reason: 'cancelled' | 'deadline') => void)[] | undefined = undefined;
@@ -76,6 +81,36 @@ export abstract class Call implements CallContext, DeadlineEntry {
       this.#cancelListeners ??= [];
       this.#cancelListeners.push(listener);
     }
+  }
+
+  setHeaders(fields: ResponseFields): void {
+    this.#headFields = [...(this.#headFields ?? []), ...encodeFields(fields)];
+  }
+
+  setTrailers(fields: ResponseFields): void {
+    this.#trailerFields = [...(this.#trailerFields ?? []), ...encodeFields(fields)];
+  }
+
+  /** The head before the first message. */
+  protected headBlock(): Buffer | number {
+    const { replyGzip } = this.request;
+    if (this.#headFields !== undefined) return headWith(replyGzip, this.#headFields);
+    return replyGzip ? Block.GZIP_HEAD : Block.HEAD;
+  }
+
+  /** The trailers after a head. */
+  protected trailerBlock(status: Status, message: string): Buffer | number {
+    return this.#trailerFields === undefined
+      ? trailers(status, message)
+      : trailersWith(status, message, this.#trailerFields);
+  }
+
+  /** Head and trailers in one, for an end before the first message. */
+  protected onlyBlock(status: Status, message: string): Buffer {
+    if (this.#headFields === undefined && this.#trailerFields === undefined)
+      return trailersOnly(status, message);
+    const fields = [...(this.#headFields ?? []), ...(this.#trailerFields ?? [])];
+    return trailersOnlyWith(status, message, fields);
   }
 
   onDeadline(): void {

@@ -3,8 +3,10 @@
  *
  * Names that end in `-bin` carry base64, padded or not, and several values in one field are separated by commas.
  */
-import type { Metadata } from '../handler.ts';
+import type { Metadata, ResponseFields } from '../handler.ts';
+import type { FieldPair } from '../hpack/encoder.ts';
 import type { HeaderField } from '../hpack/header-field.ts';
+import { isFieldName, isFieldValue } from '../http2/request-head.ts';
 
 /** The transport's own fields; what they mean is in the call. `user-agent` and `content-type` stay visible, as in grpc-go. */
 const reserved = new Set([
@@ -53,4 +55,28 @@ export class RequestMetadata implements Metadata {
       else for (const part of value.split(',')) yield [name, decodeBinary(part.trim())!];
     }
   }
+}
+
+/**
+ * Response metadata as header fields.
+ * @throws TypeError for what HTTP/2 cannot carry, and for names that mean something to the transport
+ */
+export function encodeFields(fields: ResponseFields): FieldPair[] {
+  return fields.map(([name, value]) => {
+    const text = typeof value === 'string' ? value : Buffer.from(value).toString('base64').replace(/=+$/, '');
+    const isOurs = name.startsWith('grpc-') || name === 'content-type' || reserved.has(name);
+    if (
+      isOurs ||
+      name !== name.toLowerCase() ||
+      !isFieldName(name) ||
+      !/^[ -~]*$/.test(text) ||
+      !isFieldValue(text)
+    ) {
+      throw new TypeError(`"${name}" cannot be response metadata`);
+    }
+    if (isBinaryName(name) !== (typeof value !== 'string')) {
+      throw new TypeError(`"${name}": bytes belong to names that end in -bin, and only to them`);
+    }
+    return [name, text];
+  });
 }

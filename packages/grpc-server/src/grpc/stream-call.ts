@@ -10,7 +10,6 @@ import { Call, type CallEnvironment } from './call.ts';
 import { GrpcError } from './errors.ts';
 import { compress, MessageReader } from './message.ts';
 import type { GrpcRequest } from './request.ts';
-import { Block, trailers, trailersOnly } from './trailers.ts';
 
 export class StreamCallImpl extends Call implements StreamCall, StreamConsumer {
   readonly #listener: StreamListener;
@@ -103,7 +102,7 @@ export class StreamCallImpl extends Call implements StreamCall, StreamConsumer {
   #sendHead(): void {
     if (this.headSent) return;
     this.headSent = true;
-    this.stream.sendHead(this.request.replyGzip ? Block.GZIP_HEAD : Block.HEAD, false);
+    this.stream.sendHead(this.headBlock(), false);
   }
 
   get queuedBytes(): number {
@@ -125,8 +124,8 @@ export class StreamCallImpl extends Call implements StreamCall, StreamConsumer {
     this.conclude(status);
     if (!this.#delivering) this.#reader.release();
     if (status === Status.OK) this.#sendHead();
-    if (this.headSent) this.stream.finish(trailers(status, message));
-    else this.stream.sendHead(trailersOnly(status, message), true);
+    if (this.headSent) this.stream.finish(this.trailerBlock(status, message));
+    else this.stream.sendHead(this.onlyBlock(status, message), true);
     this.stream.release();
   }
 

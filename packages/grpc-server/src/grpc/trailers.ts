@@ -52,6 +52,21 @@ function statusFields(status: Status, message: string): FieldPair[] {
   return fields;
 }
 
+/** The head of an answer with metadata of the handler's. */
+export function headWith(isGzip: boolean, fields: readonly FieldPair[]): Buffer {
+  return encodeLiteral([...recurringFields[isGzip ? Block.GZIP_HEAD : Block.HEAD]!, ...fields]);
+}
+
+/** The trailer section with metadata of the handler's. */
+export function trailersWith(status: Status, message: string, fields: readonly FieldPair[]): Buffer {
+  return encodeLiteral([...statusFields(status, message), ...fields]);
+}
+
+/** Head and status in one section, with metadata of the handler's. */
+export function trailersOnlyWith(status: Status, message: string, fields: readonly FieldPair[]): Buffer {
+  return encodeLiteral([[':status', '200'], contentType, ...statusFields(status, message), ...fields]);
+}
+
 /** The trailer section after a head has been sent. */
 export function trailers(status: Status, message: string): Buffer | number {
   if (status === Status.OK && message === '') return Block.OK;

@@ -14,7 +14,6 @@ import { Call, type CallEnvironment } from './call.ts';
 import { GrpcError } from './errors.ts';
 import { compress, MessageReader } from './message.ts';
 import type { GrpcRequest } from './request.ts';
-import { Block, trailersOnly } from './trailers.ts';
 
 type Phase = 'receiving' | 'running' | 'abandoned' | 'answered';
 
@@ -101,16 +100,16 @@ export class UnaryCallImpl extends Call implements UnaryCall, StreamConsumer {
     this.conclude(Status.OK);
     environment.observer?.messageSent?.(request.path, response.length);
     const compressed = request.replyGzip ? compress(response) : undefined;
-    stream.sendHead(request.replyGzip ? Block.GZIP_HEAD : Block.HEAD, false);
+    stream.sendHead(this.headBlock(), false);
     stream.sendMessage(compressed === undefined ? 0 : 1, compressed ?? response);
-    stream.finish(Block.OK);
+    stream.finish(this.trailerBlock(Status.OK, ''));
     stream.release();
   }
 
   fail(status: Status, message: string): void {
     if (!this.#answers()) return;
     this.conclude(status);
-    this.stream.sendHead(trailersOnly(status, message), true);
+    this.stream.sendHead(this.onlyBlock(status, message), true);
     this.stream.release();
   }
 

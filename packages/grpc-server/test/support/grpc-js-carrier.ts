@@ -1,6 +1,6 @@
 /** Serves a handler table with @grpc/grpc-js: the second carrier of the contract, and a bar in the benchmark. */
 import * as grpc from '@grpc/grpc-js';
-import type { CallContext, HandlerTable, Metadata, StreamListener } from '../../src/index.ts';
+import type { CallContext, HandlerTable, Metadata, ResponseFields, StreamListener } from '../../src/index.ts';
 
 const identity = (bytes: Buffer) => bytes;
 const toBuffer = (bytes: Uint8Array) => Buffer.from(bytes);
@@ -14,10 +14,24 @@ function metadataOf(metadata: grpc.Metadata): Metadata {
   };
 }
 
+function toMetadata(fields: ResponseFields): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  for (const [name, value] of fields)
+    metadata.add(name, typeof value === 'string' ? value : Buffer.from(value));
+  return metadata;
+}
+
 type AnyCall = grpc.ServerUnaryCall<Buffer, Uint8Array> | grpc.ServerDuplexStream<Buffer, Uint8Array>;
 
 /** The parts that both kinds of calls share; `ended` turns true when the handler has answered. */
-function contextOf(path: string, call: AnyCall, isEnded: () => boolean): CallContext {
+function contextOf(
+  path: string,
+  call: AnyCall,
+  isEnded: () => boolean,
+): CallContext & { readonly trailers: grpc.Metadata } {
+  const headers = new grpc.Metadata();
+  const trailers = new grpc.Metadata();
+  let headSent = false;
   const deadline = call.getDeadline();
   const listeners: ((reason: 'cancelled' | 'deadline') => void)[] = [];
   let cancelled = false;
@@ -40,6 +54,16 @@ function contextOf(path: string, call: AnyCall, isEnded: () => boolean): CallCon
       if (cancelled) listener('cancelled');
       else listeners.push(listener);
     },
+    setHeaders(fields) {
+      headers.merge(toMetadata(fields));
+      // grpc-js sends them at once; a handler sets them before it answers, once.
+      if (!headSent) call.sendMetadata(headers);
+      headSent = true;
+    },
+    setTrailers(fields) {
+      trailers.merge(toMetadata(fields));
+    },
+    trailers,
   };
 }
 
@@ -60,8 +84,9 @@ export async function startGrpcJs(handlers: HandlerTable): Promise<{ port: numbe
             // Getters stay live.
             const unary = Object.defineProperties(
               {
-                reply: (response: Uint8Array) => once(() => callback(null, response)),
-                fail: (code: number, details: string) => once(() => callback({ code, details })),
+                reply: (response: Uint8Array) => once(() => callback(null, response, context.trailers)),
+                fail: (code: number, details: string) =>
+                  once(() => callback({ code, details, metadata: context.trailers })),
               },
               Object.getOwnPropertyDescriptors(context),
             );
@@ -82,8 +107,8 @@ export async function startGrpcJs(handlers: HandlerTable): Promise<{ port: numbe
                 end: (code = 0, details = '') => {
                   if (ended) return;
                   ended = true;
-                  if (code === 0) call.end();
-                  else call.emit('error', { code, details });
+                  if (code === 0) call.end(context.trailers);
+                  else call.emit('error', { code, details, metadata: context.trailers });
                 },
                 pause: () => call.pause(),
                 resume: () => call.resume(),

@@ -22,6 +22,10 @@ class Context {
     else this.#listeners.push(listener);
   }
 
+  setHeaders(): void {}
+
+  setTrailers(): void {}
+
   cancel(): void {
     this.cancelled = true;
     for (const listener of this.#listeners.splice(0)) listener('cancelled');

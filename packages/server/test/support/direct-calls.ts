@@ -22,6 +22,8 @@ const context = (path: string, headers: Headers) => ({
   deadlineMs: Number.POSITIVE_INFINITY,
   peer: 'test',
   peerCommonName: '',
+  setHeaders() {},
+  setTrailers() {},
 });
 
 /** One unary call with raw bytes. */

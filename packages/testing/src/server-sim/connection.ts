@@ -147,6 +147,10 @@ class Context {
     else this.#listeners.push(listener);
   }
 
+  setHeaders(): void {}
+
+  setTrailers(): void {}
+
   cancel(): void {
     if (this.#over || this.cancelled) return;
     this.cancelled = true;

@@ -10,6 +10,7 @@ import {
   type CallObserver,
   type Handler,
   type Metadata,
+  type ResponseFields,
   Status,
 } from '@quorate/grpc-server';
 import type { Env, Timer } from '../../env.ts';
@@ -64,6 +65,19 @@ export abstract class GatewayCall implements CallContext {
     if (this.cancelled) listener(this.#reason);
     else if (!this.#ended) this.#listeners.push(listener);
   }
+
+  /** Head fields that the handler gave, as grpc-gateway forwards them: `Grpc-Metadata-NAME`. */
+  readonly responseHeaders: Record<string, string> = {};
+
+  setHeaders(fields: ResponseFields): void {
+    for (const [name, value] of fields) {
+      this.responseHeaders[`Grpc-Metadata-${name}`] =
+        typeof value === 'string' ? value : Buffer.from(value).toString('base64');
+    }
+  }
+
+  /** Trailers have no place in an answer whose length is told first. */
+  setTrailers(_fields: ResponseFields): void {}
 
   /** Whether there is time left to begin with; when not, the call has ended. */
   checkDeadline(): boolean {

@@ -210,10 +210,10 @@ export class Gateway {
     const shape = shapeOf(method.response.typeName);
     const bytes = answer.response;
     if (bytes.length <= SMALL_BYTES) {
-      send(request, response, 200, ANSWER_FIELDS, jsonText(bytes, shape));
+      send(request, response, 200, { ...ANSWER_FIELDS, ...answer.headers }, jsonText(bytes, shape));
       return;
     }
-    response.writeHead(200, ANSWER_FIELDS);
+    response.writeHead(200, { ...ANSWER_FIELDS, ...answer.headers });
     const held = this.#gate.hold(bytes.length, () => response.destroy());
     const sink = new ResponseSink(request, response, () => held.progress());
     const queue = new PieceQueue(this.#options.turns, sink, () => response.destroy());

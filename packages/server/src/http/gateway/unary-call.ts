@@ -7,6 +7,7 @@ export interface UnaryAnswer {
   readonly message: string;
   /** Empty unless the status is OK. */
   readonly response: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -27,7 +28,7 @@ export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
     this.#handlerEnds();
     if (!this.conclude(Status.OK)) return;
     this.observer?.messageSent?.(this.path, response.length);
-    this.#onAnswer({ status: Status.OK, message: '', response });
+    this.#onAnswer({ status: Status.OK, message: '', response, headers: this.responseHeaders });
   }
 
   fail(status: Status, message: string): void {
@@ -41,7 +42,8 @@ export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
   }
 
   protected refuse(status: Status, message: string): void {
-    if (this.conclude(status)) this.#onAnswer({ status, message, response: NOTHING });
+    if (this.conclude(status))
+      this.#onAnswer({ status, message, response: NOTHING, headers: this.responseHeaders });
   }
 
   #handlerEnds(): void {
