@@ -50,19 +50,21 @@ async function live(store: MvccStore, count: number): Promise<void> {
 const ALL = { key: Buffer.from([0]), end: Buffer.from([0]), limit: 0, revision: 0 };
 
 describe.each(KINDS)('$kind', ({ storage }) => {
-  test('case-50 install with defragmentation, ranges, hashes, compaction and flushes under way', async () => {
+  test('case-50 install with defragmentation, ranges, hashes, compaction and flushes under way', {
+    timeout: 90_000,
+  }, async () => {
     // Slices of nothing: every read takes many turns.
     const limits = { ...TINY_LIMITS, sliceMs: 0, removeSliceRecords: 5 };
     const from = open(storage());
     const to = open(storage(), { limits });
-    await live(from, 2_000);
-    await live(to, 1_500);
+    await live(from, 500);
+    await live(to, 350);
     await settled((done) => to.flushHeads(done));
     compact(from, from.revision - 30);
     compact(to, to.revision - 50);
     const sink = to.receiveImage();
     await fill(sink, await chunksOf(from));
-    await live(to, 100);
+    await live(to, 60);
     const before = { count: to.rangeSync(ALL).count, revision: to.revision };
 
     const ended: string[] = [];
@@ -111,7 +113,7 @@ describe.each(KINDS)('$kind', ({ storage }) => {
     expect(await dump(to)).toEqual(await dump(from));
     // And on with the next entries, as if nothing had been.
     for (const store of [from, to]) {
-      await live(store, 300);
+      await live(store, 60);
       compact(store, store.revision - 5);
     }
     await settled((done) => to.whenCompacted(to.compactRevision, done));
@@ -146,14 +148,14 @@ describe.each(KINDS)('$kind', ({ storage }) => {
 
   test('an open image keeps what it is the state of: entries and compactions go on, removal waits', async () => {
     const from = open(storage(), { limits: TINY_LIMITS });
-    await live(from, 300);
-    compact(from, from.revision - 100);
+    await live(from, 120);
+    compact(from, from.revision - 40);
     await settled((done) => from.whenCompacted(from.compactRevision, done));
     const wanted = await dump(from);
     const opening = asked((done) => from.openImageSource(done));
     const source = (await opening)!;
     expect(source.info.appliedIndex).toBe(from.appliedIndex);
-    await live(from, 300);
+    await live(from, 120);
     const transaction = from.begin(from.appliedIndex + 1, 3);
     transaction.putMeta('t', Buffer.from('late'), Buffer.from('x'));
     transaction.commit();

@@ -15,7 +15,7 @@ import { describeModel, describeRecord, Harness, TINY } from '../model/harness.t
 import { bytesOf, type ModelStore, textOf } from '../model/model-store.ts';
 
 const seed = Number(process.env.MVCC_SEED ?? 20261121);
-const numRuns = Number(process.env.MVCC_RUNS ?? 60);
+const numRuns = Number(process.env.MVCC_RUNS ?? 40);
 
 /** One answer of the harness's store, with turns until it comes. */
 function answer<T>(harness: Harness, ask: (done: (error: Error | null, result: T) => void) => void): T {
