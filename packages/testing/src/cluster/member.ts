@@ -9,6 +9,12 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 
 import { join } from 'node:path';
 import { cleanEnvironment, type ServerKind, serverCommand } from '../process/server-process.ts';
 
+/** What this process has started and must not leave behind, however it ends. */
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 export interface MemberPlace {
   readonly name: string;
   /** What clients and peers dial: the proxies. */
@@ -117,6 +123,8 @@ export class ClusterMember {
       { stdio: ['ignore', log, log], env: { ...cleanEnvironment(), ...this.#env } },
     );
     closeSync(log);
+    children.add(child);
+    child.once('exit', () => children.delete(child));
     this.#child = child;
     this.#paused = false;
     this.#asked = false;

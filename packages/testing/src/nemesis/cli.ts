@@ -32,6 +32,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
+// Whoever stops the program stops its servers.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 if (positionals[0] === 'failover') {
   const measurements = await measureFailover({
     kinds: (values.server ?? 'etcd,quorate').split(',') as ServerKind[],

@@ -9,7 +9,8 @@ export function failoverTable(measurements: readonly Measurement[]): string {
     'times',
     ...kinds.map((kind) => `${kind}: back after, median (worst)`),
     ...(kinds.length > 1 ? [`${kinds[1]} / ${kinds[0]}`] : []),
-    ...kinds.map((kind) => `${kind}: what clients are told meanwhile`),
+    ...kinds.map((kind) => `${kind}: a put sent at that moment takes`),
+    ...kinds.map((kind) => `${kind}: errors seen by clients`),
   ];
   const rows = scenarios.map((scenario) => {
     const of = (kind: string) => measurements.filter((one) => one.scenario === scenario && one.kind === kind);
@@ -20,6 +21,7 @@ export function failoverTable(measurements: readonly Measurement[]): string {
       String(of(kinds[0]!).length),
       ...kinds.map((kind, index) => `${show(medians[index]!)} (${show(quantile(of(kind), 1))})`),
       ...(kinds.length > 1 ? [Number.isFinite(second! / first!) ? (second! / first!).toFixed(2) : '-'] : []),
+      ...kinds.map((kind) => show(median(of(kind).flatMap(({ patientMs }) => patientMs)))),
       ...kinds.map((kind) => told(of(kind))),
     ];
   });
@@ -30,6 +32,10 @@ export function failoverTable(measurements: readonly Measurement[]): string {
 function quantile(measurements: readonly Measurement[], q: number): number {
   const sorted = measurements.map(({ backMs }) => backMs ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function show(ms: number): string {
@@ -44,11 +50,11 @@ function told(measurements: readonly Measurement[]): string {
       errors.set(plain(error), (errors.get(plain(error)) ?? 0) + count);
   const most = [...errors].sort((a, b) => b[1] - a[1]).slice(0, 3);
   return most.length === 0
-    ? 'nothing: calls wait'
+    ? 'none: calls wait'
     : most.map(([error, count]) => `${error} (${count})`).join('; ');
 }
 
 /** Addresses and ports are different every time. */
 function plain(error: string): string {
-  return error.replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'ADDRESS').replaceAll('|', '/');
+  return error.startsWith('Deadline exceeded') ? 'deadline of 10 s exceeded' : error.replaceAll('|', '/');
 }

@@ -3,8 +3,9 @@
  * side by side, with the same timing flags, taking turns on the same machine, so that whatever else the machine does
  * meets both alike.
  *
- * Service is back when a put that began after the fault is answered. One prober a reachable member puts without
- * pause (one call at a time, 5 s each), as patient clients do. Next: `failover-report.ts` makes the table.
+ * Service is back when a put that began after the fault is answered. Probers send a put every few milliseconds through each
+ * member, whatever became of the earlier ones; the first of them, sent at the moment of the fault, is the patient client's.
+ * Next: `failover-report.ts` makes the table.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,8 +22,8 @@ export interface Measurement {
   readonly kind: ServerKind;
   /** From the fault to the first answered put; null: not within `LIMIT_MS`. */
   readonly backMs: number | null;
-  /** Longest time that any prober went without an answer. */
-  readonly longestGapMs: number;
+  /** How long the puts sent right at the fault took, one a reachable member, answered or refused. */
+  readonly patientMs: readonly number[];
   /** Texts of errors and how often they came. */
   readonly errors: Readonly<Record<string, number>>;
 }
@@ -41,7 +42,10 @@ export interface Scenario {
 }
 
 const LIMIT_MS = 30_000;
-const CALL_MS = 5_000;
+const CALL_MS = 10_000;
+const EVERY_MS = 20;
+/** A member that answers nothing is not asked without end. */
+const MAX_OPEN = 400;
 
 async function killing(cluster: Cluster, victim: ClusterMember) {
   await victim.end('SIGKILL');
@@ -182,7 +186,7 @@ async function once(
   disks: ReadonlyMap<string, SmallDisk>,
 ): Promise<Measurement> {
   const probers = cluster.members.map(
-    (member) => new Prober(member.endpoint, /disk/.test(scenario.name) ? 100_000 : 64),
+    (member) => new Prober(member.endpoint, /disk/.test(scenario.name) ? 60_000 : 64),
   );
   await Promise.all(probers.map((prober) => prober.untilAnswered(performance.now())));
   await sleep(300);
@@ -194,11 +198,11 @@ async function once(
     sleep(LIMIT_MS, null, { ref: false }),
   ]);
   // A full disk is felt when the next segment or page is needed: a while of writes shows what happens.
-  await sleep(/disk/.test(scenario.name) ? 8000 : 500);
+  await sleep(/disk/.test(scenario.name) ? 8000 : 1000);
   const errors: Record<string, number> = {};
   for (const prober of asked)
     for (const [error, count] of prober.errorsSince(beganMs)) errors[error] = (errors[error] ?? 0) + count;
-  const longestGapMs = Math.min(...asked.map((prober) => prober.longestGapSince(beganMs)));
+  const patientMs = asked.flatMap((prober) => prober.firstSince(beganMs));
   for (const prober of probers) prober.stop();
   await recover();
   await cluster.healAll(LIMIT_MS);
@@ -206,46 +210,51 @@ async function once(
     scenario: scenario.name,
     kind: cluster.kind,
     backMs: back === null ? null : back - beganMs,
-    longestGapMs,
+    patientMs,
     errors,
   };
 }
 
-/** Puts one after the other through one member, and notes when they were answered. */
+interface Probe {
+  readonly beganMs: number;
+  /** Null: not over. */
+  endedMs: number | null;
+  error: string | null;
+}
+
+/** Sends a put through one member every few milliseconds, and notes what became of each. */
 class Prober {
   readonly endpoint: string;
   readonly #connection: Connection;
-  readonly #answers: { beganMs: number; endedMs: number; error: string | null }[] = [];
+  readonly #calls: Probe[] = [];
   readonly #value: Buffer;
-  #stopped = false;
+  readonly #timer: NodeJS.Timeout;
+  #open = 0;
   #waiting: { sinceMs: number; resolve: (atMs: number) => void }[] = [];
 
   constructor(endpoint: string, valueBytes: number) {
     this.endpoint = endpoint;
     this.#connection = new Connection(endpoint);
     this.#value = Buffer.alloc(valueBytes, 'x');
-    void this.#run();
+    this.#timer = setInterval(() => void this.#put(), EVERY_MS);
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      const beganMs = performance.now();
-      const request = { key: Buffer.from('probe'), value: this.#value };
-      const result = await this.#connection.call(services['etcdserverpb.KV'].Put, request, CALL_MS);
-      const endedMs = performance.now();
-      this.#answers.push({ beganMs, endedMs, error: result.ok ? null : result.error });
-      if (result.ok) this.#tell(beganMs, endedMs);
-      await sleep(result.ok ? 10 : 5);
-    }
-    this.#connection.close();
+  async #put(): Promise<void> {
+    if (this.#open >= MAX_OPEN) return;
+    this.#open++;
+    const call: Probe = { beganMs: performance.now(), endedMs: null, error: null };
+    this.#calls.push(call);
+    const request = { key: Buffer.from('probe'), value: this.#value };
+    const result = await this.#connection.call(services['etcdserverpb.KV'].Put, request, CALL_MS);
+    this.#open--;
+    call.endedMs = performance.now();
+    if (!result.ok) call.error = result.error;
+    else this.#tell(call.beganMs, call.endedMs);
   }
 
   #tell(beganMs: number, endedMs: number): void {
-    const [ready, waiting] = [
-      this.#waiting.filter((one) => beganMs >= one.sinceMs),
-      this.#waiting.filter((one) => beganMs < one.sinceMs),
-    ];
-    this.#waiting = waiting;
+    const ready = this.#waiting.filter((one) => beganMs >= one.sinceMs);
+    this.#waiting = this.#waiting.filter((one) => beganMs < one.sinceMs);
     for (const one of ready) one.resolve(endedMs);
   }
 
@@ -256,23 +265,19 @@ class Prober {
 
   errorsSince(sinceMs: number): Map<string, number> {
     const errors = new Map<string, number>();
-    for (const { beganMs, endedMs, error } of this.#answers)
-      if (error !== null && (beganMs >= sinceMs || endedMs >= sinceMs))
-        errors.set(error, (errors.get(error) ?? 0) + 1);
+    for (const { endedMs, error } of this.#calls)
+      if (error !== null && endedMs! >= sinceMs) errors.set(error, (errors.get(error) ?? 0) + 1);
     return errors;
   }
 
-  longestGapSince(sinceMs: number): number {
-    let [last, longest] = [sinceMs, 0];
-    for (const { endedMs, error } of this.#answers) {
-      if (error !== null || endedMs < sinceMs) continue;
-      longest = Math.max(longest, endedMs - last);
-      last = endedMs;
-    }
-    return Math.max(longest, performance.now() - last);
+  /** How long the first put after `sinceMs` took, or takes already. */
+  firstSince(sinceMs: number): number[] {
+    const first = this.#calls.find(({ beganMs }) => beganMs >= sinceMs);
+    return first === undefined ? [] : [(first.endedMs ?? performance.now()) - first.beganMs];
   }
 
   stop(): void {
-    this.#stopped = true;
+    clearInterval(this.#timer);
+    this.#connection.close();
   }
 }
