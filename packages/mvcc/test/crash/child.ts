@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { memoryBackend } from '../../src/backend/memory.ts';
 import type { StoreOptions } from '../../src/options.ts';
 import { type MvccStore, openStore } from '../../src/store.ts';
+import type { ImageSource } from '../../src/transfer/types.ts';
 
 const [directory, failpoint, nth, entries, moves] = process.argv.slice(2);
 let visits = 0;
@@ -71,12 +72,12 @@ async function install(): Promise<void> {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
-  const source = (await asked((done) => leader.openImageSource(done)))!;
+  const source = (await asked<ImageSource | null>((done) => leader.openImageSource(done)))!;
   const sink = store.receiveImage();
   for (
-    let chunk = await asked((done) => source.next(done));
+    let chunk = await asked<Uint8Array | null>((done) => source.next(done));
     chunk !== null;
-    chunk = await asked((done) => source.next(done))
+    chunk = await asked<Uint8Array | null>((done) => source.next(done))
   ) {
     await asked((done) => sink.write(chunk!, (error) => done(error, null)));
   }

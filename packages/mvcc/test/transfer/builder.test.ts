@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { memoryBackend } from '../../src/backend/memory.ts';
 import { keyValueBytes, writeKeyValue } from '../../src/key-value.ts';
 import { buildStore } from '../../src/transfer/store-builder.ts';
-import type { ImageRecord, StoreBuilder } from '../../src/transfer/types.ts';
+import type { ImageRecord, StoreBuilder, StoreImage } from '../../src/transfer/types.ts';
 import { asked, compact, dump, open, put, remove, settled } from './stores.ts';
 
 const seed = Number(process.env.MVCC_SEED ?? 20261121);
@@ -167,7 +167,7 @@ describe('buildStore', () => {
     transaction.putMeta('m', Buffer.from('row'), Buffer.from('x'));
     transaction.putMeta('t', Buffer.from('r'.repeat(3000)), Buffer.from('y'));
     transaction.commit();
-    const image = (await asked((done) => from.openImage(done)))!;
+    const image = (await asked<StoreImage>((done) => from.openImage(done)))!;
     expect(image.metaTables).toEqual(['m', 't']);
     const where = { directory: join(directory, 'built') };
     const build = buildStore({ storage: where, afterPoll });

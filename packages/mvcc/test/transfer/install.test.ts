@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { memoryBackend } from '../../src/backend/memory.ts';
 import type { StoreOptions } from '../../src/options.ts';
 import type { MvccStore } from '../../src/store.ts';
+import type { ImageSource, StoreImage } from '../../src/transfer/types.ts';
 import { type RangeResult, StoreBusyError } from '../../src/types.ts';
 import {
   asked,
@@ -152,7 +153,7 @@ describe.each(KINDS)('$kind', ({ storage }) => {
     compact(from, from.revision - 40);
     await settled((done) => from.whenCompacted(from.compactRevision, done));
     const wanted = await dump(from);
-    const opening = asked((done) => from.openImageSource(done));
+    const opening = asked<ImageSource>((done) => from.openImageSource(done));
     const source = (await opening)!;
     expect(source.info.appliedIndex).toBe(from.appliedIndex);
     await live(from, 120);
@@ -168,9 +169,9 @@ describe.each(KINDS)('$kind', ({ storage }) => {
     await settled((done) => from.defragment(done));
     const chunks: Uint8Array[] = [];
     for (
-      let chunk = await asked((done) => source.next(done));
+      let chunk = await asked<Uint8Array>((done) => source.next(done));
       chunk !== null;
-      chunk = await asked((done) => source.next(done))
+      chunk = await asked<Uint8Array>((done) => source.next(done))
     ) {
       chunks.push(chunk);
     }
@@ -190,14 +191,14 @@ describe.each(KINDS)('$kind', ({ storage }) => {
     const [from, to] = [open(storage()), open(storage())];
     await live(from, 60);
     await live(to, 20);
-    const image = (await asked((done) => to.openImage(done)))!;
+    const image = (await asked<StoreImage>((done) => to.openImage(done)))!;
     await carry(from, to);
     expect(() => image.readRecords(1)).toThrow('replaced');
     image.close();
-    const source = (await asked((done) => to.openImageSource(done)))!;
+    const source = (await asked<ImageSource>((done) => to.openImageSource(done)))!;
     await to.close();
-    await expect(asked((done) => source.next(done))).rejects.toThrow('the store is closed');
-    await expect(asked((done) => to.openImage(done))).rejects.toThrow();
+    await expect(asked<Uint8Array>((done) => source.next(done))).rejects.toThrow('the store is closed');
+    await expect(asked<StoreImage>((done) => to.openImage(done))).rejects.toThrow();
     await from.close();
   });
 });

@@ -4,6 +4,7 @@
  */
 import {
   type EventBatch,
+  type ImageSource,
   type MvccStore,
   memoryBackend,
   openStore,
@@ -73,12 +74,12 @@ export class RealStore implements WatchedStore {
 
   #carry(from: MvccStore, to: MvccStore): void {
     const sink = to.receiveImage();
-    const source = this.#answer((done) => from.openImageSource(done))!;
+    const source = this.#answer<ImageSource | null>((done) => from.openImageSource(done))!;
     if (source.info.appliedIndex === 0) return;
     for (
-      let chunk = this.#answer((done) => source.next(done));
+      let chunk = this.#answer<Uint8Array | null>((done) => source.next(done));
       chunk !== null;
-      chunk = this.#answer((done) => source.next(done))
+      chunk = this.#answer<Uint8Array | null>((done) => source.next(done))
     ) {
       this.#answer((done) => sink.write(chunk!, (error) => done(error, null)));
     }
