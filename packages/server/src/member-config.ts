@@ -98,8 +98,8 @@ export interface RemoteCluster {
   readonly members: readonly MemberInfo[];
 }
 
-/** Asks the members behind these peer URLs, one after the other, who is in their cluster. Rejects when none answers. */
-export type FetchCluster = (peerUrls: readonly string[]) => Promise<RemoteCluster>;
+/** Asks the members behind these peer URLs who is in their cluster. Rejects when none answers in time. */
+export type FetchCluster = (peerUrls: readonly string[], timeoutMs: number) => Promise<RemoteCluster>;
 
 export interface World {
   readonly env: Env;

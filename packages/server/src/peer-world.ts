@@ -10,15 +10,12 @@ import { type Network, NO_PEERS } from './network.ts';
 import { fetchCluster } from './peers/join.ts';
 import { createPeerNetwork } from './peers/peer-network.ts';
 
-/** A member that joins asks every other one at once and waits so long for the first answer. */
-const JOIN_TIMEOUT_MS = 5_000;
-
 export function peerWorld(config: ServerConfig, world: World): World {
   if (world.network !== NO_PEERS) return world;
   return {
     ...world,
     network: (host) => openNetwork(config, host),
-    fetchCluster: (urls) => fetchCluster(urls, { env: world.env, timeoutMs: JOIN_TIMEOUT_MS }),
+    fetchCluster: (urls, timeoutMs) => fetchCluster(urls, { env: world.env, timeoutMs }),
   };
 }
 

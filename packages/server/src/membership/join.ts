@@ -9,6 +9,10 @@ import type { FetchCluster, MemberConfig, RemoteCluster } from '../member-config
 import { BootstrapError, type InitialCluster, initialCluster } from './bootstrap.ts';
 import { formatId } from './ids.ts';
 
+/** Members that begin together do not answer yet: each of them waits so long for nothing. */
+const BEGIN_PATIENCE_MS = 500;
+const JOIN_PATIENCE_MS = 5_000;
+
 type Flags = Pick<MemberConfig, 'name' | 'initialCluster' | 'initialClusterToken'>;
 
 /**
@@ -22,7 +26,7 @@ export async function beginCluster(
 ): Promise<InitialCluster> {
   const cluster = initialCluster(flags.name, flags.initialCluster, flags.initialClusterToken);
   if (cluster.members.length === 1 || fetchCluster === undefined) return cluster;
-  const running = await fetchCluster(urlsOfOthers(flags)).catch(() => null);
+  const running = await fetchCluster(urlsOfOthers(flags), BEGIN_PATIENCE_MS).catch(() => null);
   const known = running?.clusterId === cluster.clusterId ? memberOf(running, cluster.memberId) : undefined;
   if (known !== undefined && known.clientUrls.length > 0) {
     throw new BootstrapError(`member ${formatId(cluster.memberId)} has already been bootstrapped`);
@@ -44,7 +48,7 @@ export async function joinCluster(
   }
   let running: RemoteCluster;
   try {
-    running = await fetchCluster(urls);
+    running = await fetchCluster(urls, JOIN_PATIENCE_MS);
   } catch (error) {
     throw cause((error as Error).message);
   }

@@ -50,7 +50,7 @@ async function start(
     },
     {
       ...world,
-      fetchCluster: (peers) => fetchCluster(peers, { env: world.env, timeoutMs: 5000 }),
+      fetchCluster: (peers, timeoutMs) => fetchCluster(peers, { env: world.env, timeoutMs }),
       network: (host) =>
         createPeerNetwork({
           env: world.env,
