@@ -68,8 +68,10 @@ export class Client {
     this.#perform(call, machine, done);
   }
 
+  /** Unique by its beginning; what fills it up is noise. */
   value(): string {
-    return this.#recording.uniqueValue();
+    const unique = `${this.#recording.uniqueValue()} `;
+    return this.#random.chance(0.3) ? unique.padEnd(this.#plan.valueBytes, '.') : unique;
   }
 
   #later(): void {

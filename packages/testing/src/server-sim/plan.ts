@@ -101,6 +101,8 @@ export interface Plan {
   readonly watchers: number;
   readonly keys: number;
   readonly thinkMs: number;
+  /** Some values are filled up to so many bytes. */
+  readonly valueBytes: number;
   readonly mix: Mix;
   /** In order of time. */
   readonly faults: readonly TimedFault[];
@@ -204,6 +206,7 @@ export function drawPlan(seed: string): Plan {
     watchers: random.between(1, 3),
     keys: random.between(3, 8),
     thinkMs: random.pick([15, 30, 80]),
+    valueBytes: random.pick([0, 0, 200, 3_000]),
     mix: drawMix(random),
     faults: drawFaults(random, seed, members, durationMs),
   };
