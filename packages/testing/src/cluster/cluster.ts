@@ -26,6 +26,8 @@ export interface ClusterOptions {
   /** Flags in etcd's form, for every member. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Variables of one member alone. */
+  readonly envOf?: (name: string) => Readonly<Record<string, string>>;
   readonly heartbeatMs?: number;
   readonly electionMs?: number;
   /** Where a member keeps its data; by default a folder of the cluster. For folders on special file systems. */
@@ -100,7 +102,10 @@ export class Cluster {
       `--election-timeout=${this.electionMs}`,
       ...(this.#options.flags ?? []),
     ];
-    const member = new ClusterMember(this.kind, place, flags, this.#options.env ?? {});
+    const member = new ClusterMember(this.kind, place, flags, {
+      ...this.#options.env,
+      ...this.#options.envOf?.(name),
+    });
     await this.mesh.proxy(name, clientPort, ownClientPort);
     await this.mesh.proxy(name, peerPort, ownPeerPort);
     this.members.push(member);

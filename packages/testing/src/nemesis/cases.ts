@@ -10,6 +10,7 @@ import type { RecordedCall } from '../checkers/history.ts';
 import type { ClusterOptions } from '../cluster/cluster.ts';
 import type { ClusterMember } from '../cluster/member.ts';
 import { troubleDisk } from '../cluster/strace.ts';
+import { WallClocks } from '../cluster/wall-clock.ts';
 import { findProgram } from '../process/server-process.ts';
 import { aFollower, isStopped, kill } from './fault.ts';
 import { FAULTS } from './faults.ts';
@@ -20,6 +21,8 @@ import type { World, WorldOptions } from './world.ts';
 
 export interface Case {
   readonly number: number;
+  /** Absent: both. */
+  readonly only?: 'quorate';
   readonly holds: string;
   readonly options?: Partial<ClusterOptions & WorldOptions>;
   /** Why it cannot run here; null: it can. */
@@ -124,8 +127,17 @@ function smallDisks(megabytes: number): {
 }
 
 const full = smallDisks(200);
+const clocks = new WallClocks();
 
-export function unmountAll(): void {
+/** How far the wall clock of a member is off, as its HTTP answers say; null: it answers none. */
+async function clockErrorSec(member: ClusterMember): Promise<number | null> {
+  const response = await fetch(`http://${member.directEndpoint}/version`).catch(() => null);
+  const date = response?.headers.get('date') ?? null;
+  return date === null ? null : (Date.parse(date) - Date.now()) / 1000;
+}
+
+export function cleanUp(): void {
+  clocks.remove();
   for (const disk of full.disks.values()) disk.unmount();
   full.disks.clear();
 }
@@ -332,6 +344,31 @@ export const CASES: readonly Case[] = [
         }
         await cluster.healAll();
       });
+    },
+  },
+  {
+    number: 36,
+    only: 'quorate',
+    holds: 'wall clocks that jump an hour ahead and two back change nothing: leases, elections, reads',
+    unable: WallClocks.unable,
+    options: { load: ['lease', 'lease', 'lock', 'register'], envOf: (name) => clocks.env(name) },
+    async script(world) {
+      const { cluster } = world;
+      const leader = await cluster.waitForLeader();
+      const groups = [[leader], cluster.members.filter((member) => member !== leader), cluster.members];
+      for (const group of groups) {
+        for (const seconds of [3600, -7200, 0]) {
+          for (const member of group) clocks.jump(member.name, seconds);
+          await sleep(1500);
+          for (const member of group) {
+            const error = await clockErrorSec(member);
+            must(
+              error !== null && Math.abs(error - seconds) < 60,
+              `${member.name} is ${error} s off, not ${seconds}`,
+            );
+          }
+        }
+      }
     },
   },
   {
@@ -549,6 +586,44 @@ export const CASES: readonly Case[] = [
         const gone = await cluster.observer(member).keepAlive(123_456_789n, 3000);
         must(gone.ok && gone.response.ttlSec <= 0, `${member.name} says ${JSON.stringify(gone)}`);
       }
+    },
+  },
+  {
+    number: 57,
+    holds: 'a holder that slept through the end of its lease writes nothing under its fence',
+    options: { load: ['register'] },
+    async script(world) {
+      const { cluster } = world;
+      const [first, second] = cluster.members as [ClusterMember, ClusterMember];
+      const take = async (member: ClusterMember, lease: bigint): Promise<number | null> => {
+        must((await ask(world, member, { kind: 'lease-grant', lease, ttlSec: 2 })).ok, 'no lease');
+        const sent = await ask(world, member, {
+          kind: 'txn',
+          compare: [{ key: 'lock', target: 'create', result: 'equal', operand: 0 }],
+          success: [{ kind: 'put', key: 'lock', value: `holder-${lease}`, lease }],
+          failure: [],
+        });
+        return sent.ok && sent.answer.kind === 'txn' && sent.answer.succeeded ? sent.header.revision : null;
+      };
+      const write = (member: ClusterMember, fence: number) =>
+        ask(world, member, {
+          kind: 'txn',
+          compare: [{ key: 'lock', target: 'create', result: 'equal', operand: fence }],
+          success: [{ kind: 'put', key: 'fenced/57', value: `${fence} ${world.random.uint32()}` }],
+          failure: [],
+        });
+      const fence = await take(first, 57_001n);
+      must(fence !== null, 'a free lock is not taken');
+      must((await take(second, 57_002n)) === null, 'a lock that is held is taken');
+      // The holder sleeps; its lease runs out, and another one comes.
+      let taken: number | null = null;
+      let lease = 57_003n;
+      await until('the lock is free', 20_000, async () => {
+        taken = await take(second, lease++);
+        return taken !== null;
+      });
+      const late = await write(first, fence);
+      must(late.ok && late.answer.kind === 'txn' && !late.answer.succeeded, 'the sleeper wrote');
     },
   },
   {

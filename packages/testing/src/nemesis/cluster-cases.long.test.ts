@@ -5,17 +5,17 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ServerKind } from '../process/server-process.ts';
-import { CASES, unmountAll } from './cases.ts';
+import { CASES, cleanUp } from './cases.ts';
 import { inWorld } from './world.ts';
 
 const kind = (process.env.CASE_SERVER ?? 'quorate') as ServerKind;
 const seed = process.env.CASE_SEED ?? String(Math.floor(Math.random() * 2 ** 31));
 
 describe(`cluster cases on ${kind}, seed ${seed}`, () => {
-  afterAll(unmountAll);
+  afterAll(cleanUp);
 
-  for (const { number, holds, options = {}, unable, script } of CASES) {
-    const reason = unable?.() ?? null;
+  for (const { number, holds, only = kind, options = {}, unable, script } of CASES) {
+    const reason = only === kind ? (unable?.() ?? null) : `of ${only} alone`;
     if (reason !== null) console.warn(`SKIPPED: case ${number}: ${reason}`);
     it.skipIf(reason !== null)(`case-${number} ${holds}`, async () => {
       const load = ['register', 'bank', 'set'] as const;
