@@ -157,10 +157,6 @@ class Context {
     for (const listener of this.#listeners.splice(0)) listener('cancelled');
   }
 
-  // Headers and trailers are the transport's affair.
-  setHeaders(): void {}
-  setTrailers(): void {}
-
   /** It ended by itself. */
   finish(): void {
     this.#over = true;
