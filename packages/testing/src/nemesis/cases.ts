@@ -11,13 +11,14 @@ import type { ClusterOptions } from '../cluster/cluster.ts';
 import type { ClusterMember } from '../cluster/member.ts';
 import { troubleDisk } from '../cluster/strace.ts';
 import { WallClocks } from '../cluster/wall-clock.ts';
-import { findProgram } from '../process/server-process.ts';
+import { findProgram, type ServerKind } from '../process/server-process.ts';
 import { aFollower, isStopped, kill } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { add } from './membership.ts';
 import { mountTmpfs, type SmallDisk, unableToMount } from './small-disk.ts';
 import { type SentCall, sendCall } from './wire-calls.ts';
-import type { World, WorldOptions } from './world.ts';
+import type { WorkerKind } from './workload.ts';
+import { inWorld, type Verdict, type World, type WorldOptions } from './world.ts';
 
 export interface Case {
   readonly number: number;
@@ -632,3 +633,36 @@ export const CASES: readonly Case[] = [
     script: faults('compact', 'defragment', 'kill-follower', 'compact'),
   },
 ];
+
+const LOAD: readonly WorkerKind[] = ['register', 'bank', 'set'];
+
+/** Why the case cannot be run here; null: it can. */
+export function unableToRun({ only, unable }: Case, kind: ServerKind): string | null {
+  return only === undefined || only === kind ? (unable?.() ?? null) : `of ${only} alone`;
+}
+
+/** The case in a world of its own. @throws CaseFailure when the script finds a promise broken */
+export function caseVerdict(
+  { number, options = {}, script }: Case,
+  kind: ServerKind,
+  seed: string,
+): Promise<Verdict> {
+  return inWorld({ kind, size: 3, seed: `${seed}/${number}`, load: LOAD, ...options }, script);
+}
+
+/** The same in one line: `ok, ...`, `skipped: ...`, or what was broken. */
+export async function runCase(row: Case, kind: ServerKind, seed: string): Promise<string> {
+  const reason = unableToRun(row, kind);
+  if (reason !== null) return `skipped: ${reason}`;
+  try {
+    const { history, violations, leaderChanges } = await caseVerdict(row, kind, seed);
+    if (violations.length > 0)
+      return violations
+        .map(({ rule, detail }) => `${rule}: ${detail}`)
+        .join('; ')
+        .slice(0, 2000);
+    return `ok, ${history.calls.length} calls, ${leaderChanges} leader changes`;
+  } catch (error) {
+    return (error as Error).message.slice(0, 2000);
+  }
+}

@@ -3,13 +3,17 @@
  *
  * pnpm nemesis failover [--server etcd,quorate] [--scale 1] [--scenarios leader,disk] [--save FILE]
  *
- * The second form measures what faults cost clients (`failover.ts`) and prints a Markdown table.
+ * pnpm nemesis cases [--cases 16,43] [--server quorate|etcd]
+ *
+ * The second form measures what faults cost clients (`failover.ts`) and prints a Markdown table; the third runs
+ * rows of the fault catalogue (`cases.ts`).
  *
  * Runs of about a minute, one after the other, until the time is up; each is a cluster of its own. The seed of run n is
  * `S/n`: `--seed S/n --minutes 1` repeats its plan. Exit code 1 when a rule was broken or a run saw too little.
  */
 import { parseArgs } from 'node:util';
 import type { ServerKind } from '../process/server-process.ts';
+import { CASES, cleanUp, runCase } from './cases.ts';
 import { measureFailover } from './failover.ts';
 import { failoverTable } from './failover-report.ts';
 import { describeReport, summary } from './report.ts';
@@ -29,6 +33,7 @@ const { values, positionals } = parseArgs({
     scale: { type: 'string', default: '1' },
     scenarios: { type: 'string' },
     save: { type: 'string' },
+    cases: { type: 'string' },
   },
 });
 
@@ -45,6 +50,19 @@ if (positionals[0] === 'failover') {
   });
   console.log(`\n${failoverTable(measurements)}`);
   process.exit(0);
+}
+
+if (positionals[0] === 'cases') {
+  const wanted = values.cases?.split(',').map(Number);
+  let broken = 0;
+  for (const row of CASES) {
+    if (wanted !== undefined && !wanted.includes(row.number)) continue;
+    const line = await runCase(row, (values.server ?? 'quorate') as ServerKind, values.seed);
+    if (!line.startsWith('ok') && !line.startsWith('skipped')) broken++;
+    console.log(`case ${row.number} ${row.holds}: ${line}`);
+  }
+  cleanUp();
+  process.exit(broken > 0 ? 1 : 0);
 }
 
 const seconds = Number(values.run);
