@@ -11,7 +11,7 @@ export { ClientError, type ClientErrorCode, type LocalCode, WatchCanceledError }
 export type { KeepAlive, Renewal } from './keep-alive.ts';
 export type { Kv } from './kv.ts';
 export type { LeaseGrant, LeaseInfo, Leases } from './lease.ts';
-export type { Alarm, AlarmKind, HashKv, Maintenance, Status } from './maintenance.ts';
+export type { Alarm, AlarmKind, HashKv, Maintenance, SnapshotPart, Status } from './maintenance.ts';
 export { type MirrorOptions, type MirrorStep, mirror } from './mirror.ts';
 export { type CallOptions, type ConnectOptions, defaults, type TlsOptions } from './options.ts';
 export {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeDisk } from '@quorate/wal';
@@ -54,5 +54,12 @@ describe('data folder', () => {
     const path = join(base, 'default.etcd');
     mkdirSync(join(path, 'member', 'snap'), { recursive: true });
     expect(() => open(path)).toThrow(/etcd server/);
+  });
+
+  test('a folder that a restore did not finish is refused', () => {
+    const path = join(base, 'half');
+    mkdirSync(path);
+    writeFileSync(join(path, 'restoring'), '');
+    expect(() => open(path)).toThrow('did not come to its end: remove the folder and restore again');
   });
 });

@@ -6,12 +6,16 @@
  *       wal/          the log (elsewhere with --wal-dir); its metadata names cluster and member
  *       store/        the key-value store
  *       snapshot/     images on their way to users; emptied at start
+ *       restoring     there while a tool fills the folder: what it holds is not whole
  *
  * One process at a time: the second gets `DataFolderError` at once (case 26). A folder that an etcd server made is
  * refused rather than mixed with ours.
  */
 import { type Disk, DiskError } from '@quorate/wal';
 import type { Logger } from './env.ts';
+
+/** Name of the file that is there while a tool fills the folder. */
+export const UNFINISHED = 'restoring';
 
 export interface DataFolder {
   readonly walDirectory: string;
@@ -59,6 +63,12 @@ export function openDataFolder(
     throw new DataFolderError(
       'made-by-etcd',
       `${directory} is the data folder of an etcd server: choose another`,
+    );
+  }
+  if (disk.exists(`${directory}/${UNFINISHED}`)) {
+    throw new DataFolderError(
+      'inconsistent',
+      `a restore into ${directory} did not come to its end: remove the folder and restore again`,
     );
   }
   const existed = disk.exists(directory);

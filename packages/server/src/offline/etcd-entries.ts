@@ -123,8 +123,10 @@ function operationOf(field: number, bytes: Uint8Array): Operation | null {
       const { checkpoints } = LeaseCheckpointRequest.decode(bytes);
       return {
         kind: 'lease-checkpoint',
+        term: 0,
         checkpoints: checkpoints.map(({ ID: id, remainingTTL }) => ({
           id,
+          grantIndex: 0,
           remainingTtlSec: Number(remainingTTL),
         })),
       };

@@ -1,7 +1,7 @@
 /**
  * The offline door: what can be done with a member's files, or etcd's, while no server uses them.
  *
- * Tools load it when they need it: `import('@quorate/server/offline')`. A folder is locked while it is worked on, and one that a server
+ * Published as `@quorate/server/offline`; tools load it when they need it. A folder is locked while it is worked on, and one that a server
  * uses is refused.
  */
 

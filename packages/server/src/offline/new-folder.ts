@@ -3,13 +3,13 @@
  *
  * The log holds no entry, only a marker: what comes before is in the store alone. A member that joins later gets a snapshot therefore, and never a log
  * that lacks what was restored. Every member that is made from the same image with the same cluster has the same store and marker, so
- * that they form one cluster. Until the log is there the folder cannot be started from, and a failure removes what was made.
+ * that they form one cluster. A failure removes what was made; after a crash the file `restoring` keeps a server from starting with a part.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { buildStore, type ImageInfo, mapSizeFor, openStore, type StoreBuilder } from '@quorate/mvcc';
 import { type ConfState, encodeConf, NONE } from '@quorate/raft';
 import { nodeDisk, openWalInline } from '@quorate/wal';
-import { openDataFolder } from '../data-folder.ts';
+import { openDataFolder, UNFINISHED } from '../data-folder.ts';
 import type { Logger } from '../env.ts';
 import type { InitialCluster } from '../membership/bootstrap.ts';
 import { encodeLogMetadata } from '../membership/log-metadata.ts';
@@ -49,7 +49,12 @@ export async function makeFolder(
   if (walDirectory !== null && existsSync(walDirectory))
     throw new OfflineError('bad-target', `wal-dir "${walDirectory}" exists`);
   const folder = openDataFolder({ directory: dataDirectory, walDirectory }, nodeDisk, () => null, QUIET);
+  const unfinished = `${dataDirectory}/${UNFINISHED}`;
   try {
+    const mark = nodeDisk.open(unfinished, 'create');
+    mark.sync();
+    mark.close();
+    nodeDisk.syncDirectory(dataDirectory);
     const conf: ConfState = {
       voters: cluster.members.map(({ id }) => id),
       votersOutgoing: [],
@@ -61,11 +66,13 @@ export async function makeFolder(
     const last = await contents.continue?.(folder.storeDirectory);
     const info = last === undefined ? built : { ...built, appliedIndex: last.index, appliedTerm: last.term };
     await writeLog(folder.walDirectory, cluster, conf, info);
+    nodeDisk.remove(unfinished);
+    nodeDisk.syncDirectory(dataDirectory);
     folder.release();
     return info;
   } catch (error) {
     folder.release();
-    for (const path of [folder.storeDirectory, folder.walDirectory, `${dataDirectory}/lock`])
+    for (const path of [folder.storeDirectory, folder.walDirectory, unfinished, `${dataDirectory}/lock`])
       rmSync(path, { recursive: true, force: true });
     throw error;
   }
