@@ -24,12 +24,15 @@ export interface Command {
   readonly summary: string;
   readonly description?: string;
   readonly flags: FlagSpecs;
+  /** Not found by the beginning of its name: `comp` has always been `compaction`. */
+  readonly wholeNameOnly?: boolean;
   readonly load: () => Promise<Run>;
 }
 
 /** A word that only leads to other commands: `lease grant`. */
 export interface CommandGroup {
   readonly name: string;
+  readonly wholeNameOnly?: boolean;
   readonly summary: string;
   readonly commands: readonly Command[];
 }
@@ -44,12 +47,12 @@ export function isGroup(entry: Command | CommandGroup): entry is CommandGroup {
 }
 
 /** The entry called `word`, or the only one whose name begins with it. */
-export function findEntry<T extends { readonly name: string }>(
+export function findEntry<T extends { readonly name: string; readonly wholeNameOnly?: boolean }>(
   entries: readonly T[],
   word: string,
 ): T | undefined {
   const exact = entries.find((entry) => entry.name === word);
   if (exact) return exact;
-  const matches = entries.filter((entry) => entry.name.startsWith(word));
+  const matches = entries.filter((entry) => entry.name.startsWith(word) && !entry.wholeNameOnly);
   return matches.length === 1 ? matches[0] : undefined;
 }

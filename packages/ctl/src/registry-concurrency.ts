@@ -88,6 +88,7 @@ export const checks: CommandGroup = {
 
 export const completion: Command = {
   name: 'completion',
+  wholeNameOnly: true,
   usage: '[bash|zsh|fish|powershell]',
   summary: 'Generates a completion script for the given shell',
   description: 'For bash: `source <(quoratectl completion bash)`.',

@@ -27,7 +27,7 @@ import { listMembers, peerUrls, startEnvironment } from './member-change.ts';
 const { MemberAdd, MemberRemove, MemberPromote } = services['etcdserverpb.Cluster'];
 const { Status } = services['etcdserverpb.Maintenance'];
 
-const PROBE_MS = 2_000;
+const PROBE_MS = 5_000;
 const PROMOTE_PAUSE_MS = 1_000;
 const SETTLE_MS = 20_000;
 const SETTLE_PAUSE_MS = 500;

@@ -99,9 +99,14 @@ describe.each(kinds)('a cluster of three: %s', (kind) => {
     const replacing = ctl(
       ...['member', 'replace', dead!.name, `--peer-urls=${fresh.peerUrl}`, '--name=m4', '--wait=40s'],
     );
+    let early = '';
+    void replacing.then(({ stdout, stderr }) => {
+      early = stdout + stderr;
+    });
     await vi.waitFor(
       async () => {
         const rows = await list();
+        expect(early).toBe('');
         expect(rows.map((row) => row[1]).toSorted()).toEqual(['started', 'started', 'unstarted']);
       },
       { timeout: 30_000, interval: 100 },
