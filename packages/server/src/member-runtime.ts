@@ -8,7 +8,7 @@
  *
  * Who calls whom: services -> propose/confirmRead -> driver -> log, applier -> `#answer` -> services.
  */
-import type { EventBatch, ImageSink, Store } from '@quorate/mvcc';
+import type { EventBatch, Store } from '@quorate/mvcc';
 import {
   type ConfState,
   type Entry,
@@ -24,11 +24,12 @@ import type { Applied, Applier } from './apply/applier.ts';
 import { ApplyLoop } from './apply/apply-loop.ts';
 import { Driver } from './consensus/driver.ts';
 import { encodeEntry } from './consensus/entry-codec.ts';
-import { clearIntent, writeIntent } from './consensus/install-intent.ts';
+import { Installer } from './consensus/installer.ts';
 import { LogRelease } from './consensus/log-release.ts';
 import { type ProposalDone, Proposals } from './consensus/proposals.ts';
 import { type ReadDone, Reads } from './consensus/reads.ts';
 import type { SnapshotImages } from './consensus/snapshot-images.ts';
+import { timeoutReason } from './consensus/timeout-reason.ts';
 import type { WalStorage } from './consensus/wal-storage.ts';
 import type { Env } from './env.ts';
 import { DomainError } from './errors.ts';
@@ -110,6 +111,7 @@ export class MemberRuntime implements Member {
   readonly #reads = new Reads();
   readonly #quota: Quota;
   readonly #release: LogRelease;
+  readonly #installer: Installer;
   readonly #admin: MembershipAdmin;
   readonly #peers: Peers;
   readonly #versions: VersionMonitor;
@@ -156,6 +158,14 @@ export class MemberRuntime implements Member {
       },
       store.appliedIndex,
     );
+    this.#installer = new Installer({
+      store,
+      disk: parts.disk,
+      dataDirectory: config.dataDirectory,
+      failpoint: parts.failpoint,
+      pauseApplying: () => this.#loop.clear(),
+      reload: (meta) => this.#reload(meta),
+    });
     this.#driver = new Driver(
       {
         node: parts.node,
@@ -172,7 +182,7 @@ export class MemberRuntime implements Member {
       { tickMs: config.heartbeatMs, committedIndex: parts.committedIndex },
       {
         onCommitted: (entries) => this.#loop.push(entries),
-        onInstall: (meta, sink, done) => this.#install(meta, sink, done),
+        onInstall: (meta, sink, done) => this.#installer.install(meta, sink, done),
         onInstalled: (meta) => this.#installed(meta),
         onSoftState: (state, previous) => this.#moved(state, previous),
         onTick: (nowMs) => this.#ticked(nowMs),
@@ -427,33 +437,9 @@ export class MemberRuntime implements Member {
     this.env.setTimer(REMOVED_DELAY_MS, () => leave(3));
   }
 
-  /** See `consensus/install-intent.ts` for what a crash in between leaves behind. */
-  #install(meta: SnapshotMeta, sink: ImageSink, done: (error: Error | null) => void): void {
-    const { config, disk, failpoint, store } = this.#parts;
-    failpoint('installBeforeIntent');
-    this.#loop.clear();
-    writeIntent(disk, config.dataDirectory, { index: meta.index, term: meta.term });
-    failpoint('installBeforeStore');
-    store.install(sink, (error) => {
-      if (error !== null || this.#phase === 'ended') {
-        done(error);
-        return;
-      }
-      try {
-        failpoint('installBeforeLog');
-        this.#reload(meta);
-      } catch (failure) {
-        done(failure as Error);
-        return;
-      }
-      done(null);
-    });
-  }
-
   /** Everything that mirrors the store reads it again. */
   #reload(meta: SnapshotMeta): void {
-    const { store, members, alarms, confs } = this.#parts;
-    if (store.appliedIndex !== meta.index) throw new Error('the installed state is not the one announced');
+    const { members, alarms, confs } = this.#parts;
     members.reload();
     alarms.reload();
     this.#lessor?.reload();
@@ -463,9 +449,8 @@ export class MemberRuntime implements Member {
   }
 
   #installed(meta: SnapshotMeta): void {
-    const { config, disk, failpoint, members } = this.#parts;
-    failpoint('installAfterLog');
-    clearIntent(disk, config.dataDirectory);
+    const { members } = this.#parts;
+    this.#installer.finished();
     this.#release.restartAt(meta.index);
     this.#log('info', 'installed a snapshot', { index: meta.index, revision: this.store.revision });
     this.#peers.set(members.list());
@@ -534,27 +519,17 @@ export class MemberRuntime implements Member {
     this.#release.tick(conf, wantedAfter, images.heldIndex);
   }
 
-  /** Why a write that began at `startedMs` was not answered in time (sem-017). */
   #timeout(startedMs: number): DomainError {
-    const elected = this.#leaderElectedMs;
-    const afterLoss = startedMs > elected - 2 * this.limits.electionTimeoutMs && startedMs < elected;
-    if (afterLoss) return new DomainError('TIMEOUT_DUE_TO_LEADER_FAIL');
-    return new DomainError(
-      this.#connectionLost(startedMs) ? 'TIMEOUT_DUE_TO_CONNECTION_LOST' : 'REQUEST_TIMED_OUT',
-    );
-  }
-
-  /** Whether those the request needed were out of reach at some time since it began; without a leader nobody was needed. */
-  #connectionLost(sinceMs: number): boolean {
     const { network, members } = this.#parts;
-    const connected = (id: bigint): boolean => {
-      const madeMs = network.connectedSince(id);
-      return id === this.memberId || (madeMs !== null && madeMs <= sinceMs);
+    const view = {
+      network,
+      self: this.memberId,
+      leader: this.#driver.leader,
+      members: members.list(),
+      leaderElectedMs: this.#leaderElectedMs,
+      electionTimeoutMs: this.limits.electionTimeoutMs,
     };
-    const leader = this.#driver.leader;
-    if (leader !== this.memberId) return leader !== NONE && !connected(leader);
-    const all = members.list();
-    return all.filter(({ id }) => connected(id)).length < Math.floor(all.length / 2) + 1;
+    return new DomainError(timeoutReason(view, startedMs));
   }
 
   #raiseNoSpace(then: () => void): void {
@@ -640,6 +615,7 @@ export class MemberRuntime implements Member {
     this.#phase = 'ended';
     this.#driver.end();
     this.#loop.end();
+    this.#installer.close();
     this.#lessor?.close();
     this.#versions.close();
     this.#peers.close();

@@ -74,8 +74,15 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({ kind: fc.constant('lease-grant' as const), id: int64, ttlSec: int }),
   fc.record({ kind: fc.constant('lease-revoke' as const), id: int64 }),
   fc.record({
+    kind: fc.constant('lease-expire' as const),
+    id: int64,
+    grantIndex: fc.nat(),
+    term: fc.nat(),
+  }),
+  fc.record({
     kind: fc.constant('lease-checkpoint' as const),
-    checkpoints: fc.array(fc.record({ id: int64, remainingTtlSec: int })),
+    term: fc.nat(),
+    checkpoints: fc.array(fc.record({ id: int64, grantIndex: fc.nat(), remainingTtlSec: int })),
   }),
   fc.record({ kind: fc.constant('alarm' as const), action: small, memberId: uint64, alarm: small }),
   fc.record({

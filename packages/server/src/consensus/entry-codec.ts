@@ -48,15 +48,18 @@ const KIND = {
   compact: 4,
   'lease-grant': 5,
   'lease-revoke': 6,
-  'lease-checkpoint': 7,
+  // 7 was a checkpoint without term and grants.
   alarm: 8,
   'member-attributes': 9,
   'cluster-version': 10,
   // 11 is a range within a txn.
   'member-update': 12,
   downgrade: 13,
+  'lease-expire': 14,
+  'lease-checkpoint': 15,
 } as const satisfies Record<Operation['kind'], number>;
 
+const OLD_CHECKPOINT = 7;
 const STEP_NONE = 0;
 const STEP_RANGE = 11;
 
@@ -111,10 +114,17 @@ function writeOperation(out: Writer, operation: Operation): void {
     case 'lease-revoke':
       out.int64(operation.id);
       return;
+    case 'lease-expire':
+      out.int64(operation.id);
+      out.number(operation.grantIndex);
+      out.number(operation.term);
+      return;
     case 'lease-checkpoint':
+      out.number(operation.term);
       out.number(operation.checkpoints.length);
       for (const checkpoint of operation.checkpoints) {
         out.int64(checkpoint.id);
+        out.number(checkpoint.grantIndex);
         out.number(checkpoint.remainingTtlSec);
       }
       return;
@@ -173,10 +183,27 @@ function readOperation(input: Reader): Operation {
       return { kind: 'lease-grant', id: input.int64(), ttlSec: input.number() };
     case KIND['lease-revoke']:
       return { kind: 'lease-revoke', id: input.int64() };
+    case KIND['lease-expire']:
+      return { kind: 'lease-expire', id: input.int64(), grantIndex: input.number(), term: input.number() };
     case KIND['lease-checkpoint']:
       return {
         kind: 'lease-checkpoint',
-        checkpoints: input.list(() => ({ id: input.int64(), remainingTtlSec: input.number() })),
+        term: input.number(),
+        checkpoints: input.list(() => ({
+          id: input.int64(),
+          grantIndex: input.number(),
+          remainingTtlSec: input.number(),
+        })),
+      };
+    case OLD_CHECKPOINT:
+      return {
+        kind: 'lease-checkpoint',
+        term: 0,
+        checkpoints: input.list(() => ({
+          id: input.int64(),
+          grantIndex: 0,
+          remainingTtlSec: input.number(),
+        })),
       };
     case KIND.alarm:
       return { kind: 'alarm', action: input.number(), memberId: input.uint64(), alarm: input.number() };
