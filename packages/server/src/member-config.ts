@@ -9,6 +9,7 @@ import type { Backend, StoreLimits } from '@quorate/mvcc';
 import type { Disk } from '@quorate/wal';
 import type { Env } from './env.ts';
 import type { Failpoint } from './failpoints.ts';
+import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { MemberInfo } from './member.ts';
 import type { InitialMember } from './membership/bootstrap.ts';
 import type { ResolveSrv } from './membership/srv-discovery.ts';
@@ -48,6 +49,8 @@ export interface MemberConfig {
   /** As given to --quota-backend-bytes: 0 means the default, less than 0 none (sem-174). */
   readonly quotaBytes: number;
   readonly watchProgressIntervalMs: number;
+  /** Whether long leases keep what is left of their time over a change of leader, and over a restart (sem-101). Default: off. */
+  readonly leaseCheckpoints?: LeaseCheckpoints;
   /** Skips every sync of the log. For tests only. */
   readonly unsafeNoFsync: boolean;
   /** Sizes of log files, of the young entries kept in memory, and of the store's memory; defaults for what is absent. */

@@ -93,9 +93,30 @@ export interface LeaseRevokeOperation {
   readonly id: bigint;
 }
 
+/**
+ * The primary found that a lease's time is over. Ends only what it meant: in the term in which it was found, since a later leader
+ * counts anew, and only while the id was not revoked and granted again.
+ */
+export interface LeaseExpireOperation {
+  readonly kind: 'lease-expire';
+  readonly id: bigint;
+  /** Log index of the lease's grant; 0 for leases from before that was noted. */
+  readonly grantIndex: number;
+  readonly term: number;
+}
+
+/** What the primary of `term` counted as left, for later primaries. */
 export interface LeaseCheckpointOperation {
   readonly kind: 'lease-checkpoint';
-  readonly checkpoints: readonly { readonly id: bigint; readonly remainingTtlSec: number }[];
+  /** 0: from before that was noted; valid in every term. */
+  readonly term: number;
+  readonly checkpoints: readonly {
+    readonly id: bigint;
+    /** As in `LeaseExpireOperation`; 0 here: whatever lease has the id. */
+    readonly grantIndex: number;
+    /** 0: its full time counts again. */
+    readonly remainingTtlSec: number;
+  }[];
 }
 
 export interface AlarmOperation {
@@ -140,6 +161,7 @@ export type Operation =
   | CompactOperation
   | LeaseGrantOperation
   | LeaseRevokeOperation
+  | LeaseExpireOperation
   | LeaseCheckpointOperation
   | AlarmOperation
   | MemberAttributesOperation

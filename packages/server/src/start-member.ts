@@ -32,6 +32,7 @@ import { WalStorage } from './consensus/wal-storage.ts';
 import { type DataFolder, DataFolderError, openDataFolder } from './data-folder.ts';
 import type { Env } from './env.ts';
 import { NO_FAILPOINTS } from './failpoints.ts';
+import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { Lessor } from './lease/lessor.ts';
 import { type Member, type MemberInfo, type MemberLimits, MemberRemovedError } from './member.ts';
 import type { MemberConfig, MemberIdentity, World } from './member-config.ts';
@@ -61,6 +62,7 @@ export type LessorFactory = (parts: {
   readonly env: Env;
   readonly store: Store;
   readonly member: Member;
+  readonly checkpoints: LeaseCheckpoints;
 }) => Lessor;
 
 /** How the parts at the core are made: a simulation exchanges them to show that its checks notice broken ones. */
@@ -149,7 +151,7 @@ export async function startMember(
     });
     // From here on the member closes what was opened.
     opened.length = 0;
-    await member.start(createLessor({ env, store, member }));
+    await member.start(createLessor({ env, store, member, checkpoints: config.leaseCheckpoints ?? 'off' }));
     return member;
   } catch (error) {
     for (const close of opened.toReversed()) await close();
@@ -383,6 +385,8 @@ async function assemble(parts: {
       runtime!.lessor.applyGrant(...args),
     applyRevoke: (...args: Parameters<MemberRuntime['lessor']['applyRevoke']>) =>
       runtime!.lessor.applyRevoke(...args),
+    applyExpire: (...args: Parameters<MemberRuntime['lessor']['applyExpire']>) =>
+      runtime!.lessor.applyExpire(...args),
     applyCheckpoint: (...args: Parameters<MemberRuntime['lessor']['applyCheckpoint']>) =>
       runtime!.lessor.applyCheckpoint(...args),
   };

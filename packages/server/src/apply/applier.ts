@@ -68,7 +68,7 @@ export class Applier {
     let outcome: Outcome | null = null;
     let refusal: DomainError | null = null;
     try {
-      outcome = this.#run(transaction, operation);
+      outcome = this.#run(transaction, operation, index, term);
     } catch (error) {
       transaction.abort();
       refusal = asRefusal(error);
@@ -116,7 +116,7 @@ export class Applier {
     return { outcome: refusal === null ? DONE : null, refusal, events: null };
   }
 
-  #run(transaction: WriteTransaction, operation: Operation): Outcome {
+  #run(transaction: WriteTransaction, operation: Operation, index: number, term: number): Outcome {
     const { store, leases, alarms, members } = this.#state;
     this.#checkAlarms(operation);
     switch (operation.kind) {
@@ -137,15 +137,16 @@ export class Applier {
         transaction.compact(operation.revision);
         return { kind: 'compact', revision: store.revision };
       case 'lease-grant':
-        leases.applyGrant(transaction, operation.id, operation.ttlSec);
+        leases.applyGrant(transaction, operation.id, operation.ttlSec, index);
         return { kind: 'lease-grant', id: operation.id, ttlSec: operation.ttlSec };
       case 'lease-revoke':
         leases.applyRevoke(transaction, operation.id);
         return DONE;
+      case 'lease-expire':
+        leases.applyExpire(transaction, operation, term);
+        return DONE;
       case 'lease-checkpoint':
-        for (const { id, remainingTtlSec } of operation.checkpoints) {
-          leases.applyCheckpoint(transaction, id, remainingTtlSec);
-        }
+        leases.applyCheckpoint(transaction, operation, term);
         return DONE;
       case 'alarm': {
         const change =
@@ -187,6 +188,7 @@ const FORBIDDEN_WHEN_CORRUPT: ReadonlySet<Operation['kind']> = new Set<Operation
   'compact',
   'lease-grant',
   'lease-revoke',
+  'lease-expire',
 ]);
 
 /** @throws what is no refusal */

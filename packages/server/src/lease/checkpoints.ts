@@ -8,7 +8,7 @@ import type { Env, Timer } from '../env.ts';
 import type { Lease } from './lease.ts';
 
 export interface Checkpoint {
-  readonly id: bigint;
+  readonly lease: Lease;
   readonly remainingTtlSec: number;
 }
 
@@ -55,10 +55,19 @@ export class Checkpoints {
       if (done) break;
       const remainingMs = lease.expiryMs - nowMs;
       // Rounded up: a lease may live longer than promised, never shorter.
-      if (remainingMs > INTERVAL_MS)
-        checkpoints.push({ id: lease.id, remainingTtlSec: Math.ceil(remainingMs / 1000) });
+      if (remainingMs > INTERVAL_MS) {
+        // A renewal from now on must clear what is about to be written.
+        lease.checkpointing = true;
+        checkpoints.push({ lease, remainingTtlSec: Math.ceil(remainingMs / 1000) });
+      }
     }
-    if (checkpoints.length === 0) this.start();
-    else this.#propose(checkpoints, () => this.#sweep(rest, epoch));
+    if (checkpoints.length === 0) {
+      this.start();
+      return;
+    }
+    this.#propose(checkpoints, () => {
+      if (epoch === this.#epoch) for (const { lease } of checkpoints) lease.checkpointing = false;
+      this.#sweep(rest, epoch);
+    });
   }
 }

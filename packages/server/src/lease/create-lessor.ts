@@ -11,7 +11,7 @@ import { limits } from '@quorate/proto';
 import type { Env } from '../env.ts';
 import { DomainError } from '../errors.ts';
 import type { Member } from '../member.ts';
-import type { Operation } from '../operations.ts';
+import type { LeaseCheckpointOperation, LeaseExpireOperation, Operation } from '../operations.ts';
 import { assert } from './assert.ts';
 import { type Checkpoint, Checkpoints } from './checkpoints.ts';
 import { EXPIRY_LIMITS, Expiry, type ExpiryLimits } from './expiry.ts';
@@ -23,11 +23,14 @@ export interface LessorOptions {
   readonly env: Env;
   readonly store: Pick<Store, 'scanMeta' | 'leaseKeys'>;
   /** Where revocations and checkpoints are proposed. Asked only while this member leads. */
-  readonly member: Pick<Member, 'propose'>;
+  readonly member: Pick<Member, 'propose' | 'term'>;
   readonly expiryLimits?: ExpiryLimits;
-  /** Whether long leases are checkpointed (sem-101). */
-  readonly checkpoints?: boolean;
+  /** Whether long leases are checkpointed (sem-101), and whether a restart still knows; off by default. */
+  readonly checkpoints?: LeaseCheckpoints;
 }
+
+/** `memory`: a change of leader knows how much is left, a restart does not (etcd without LeaseCheckpointPersist). */
+export type LeaseCheckpoints = 'off' | 'memory' | 'stored';
 
 /** Part of the revocations a second that new expiries may take up after a change of leader. */
 const SPREAD_SHARE = 0.75;
@@ -41,21 +44,26 @@ export function createLessor(options: LessorOptions): Lessor {
 class StoredLessor implements Lessor {
   readonly #env: Env;
   readonly #store: Pick<Store, 'scanMeta' | 'leaseKeys'>;
-  readonly #member: Pick<Member, 'propose'>;
+  readonly #member: Pick<Member, 'propose' | 'term'>;
   readonly #expiryLimits: ExpiryLimits;
   readonly #leases = new Map<bigint, Lease>();
   readonly #expiry: Expiry;
   readonly #checkpoints: Checkpoints | null;
+  readonly #storesCheckpoints: boolean;
+  /** Of the reign in which this member counts, while it does. */
+  #term = 0;
 
-  constructor({ env, store, member, expiryLimits = EXPIRY_LIMITS, checkpoints = false }: LessorOptions) {
+  constructor({ env, store, member, expiryLimits = EXPIRY_LIMITS, checkpoints = 'off' }: LessorOptions) {
     this.#env = env;
     this.#store = store;
     this.#member = member;
     this.#expiryLimits = expiryLimits;
     this.#expiry = new Expiry(env, expiryLimits, (lease, done) => this.#proposeRevoke(lease, done));
-    this.#checkpoints = checkpoints
-      ? new Checkpoints(env, this.#leases, (list, done) => this.#proposeCheckpoints(list, done))
-      : null;
+    this.#checkpoints =
+      checkpoints === 'off'
+        ? null
+        : new Checkpoints(env, this.#leases, (list, done) => this.#proposeCheckpoints(list, done));
+    this.#storesCheckpoints = checkpoints === 'stored';
     this.#read();
   }
 
@@ -82,11 +90,11 @@ class StoredLessor implements Lessor {
     return this.#leases.has(id);
   }
 
-  applyGrant(transaction: WriteTransaction, id: bigint, ttlSec: number): void {
+  applyGrant(transaction: WriteTransaction, id: bigint, ttlSec: number, index: number): void {
     if (ttlSec > limits.maxLeaseTtlSec) throw new DomainError('LEASE_TTL_TOO_LARGE');
     if (this.#leases.has(id)) throw new DomainError('LEASE_EXIST');
     assert(id !== 0n && ttlSec > 0, 'a grant names an id and a time', ttlSec);
-    const lease = new Lease(id, ttlSec);
+    const lease = new Lease(id, ttlSec, 0, index);
     transaction.putMeta(LEASES_TABLE, leaseKey(id), leaseRow(lease));
     this.#leases.set(id, lease);
     if (this.primary) this.#expiry.set(lease, this.#env.monotonicMs() + ttlSec * 1000);
@@ -95,6 +103,23 @@ class StoredLessor implements Lessor {
   applyRevoke(transaction: WriteTransaction, id: bigint): void {
     const lease = this.#leases.get(id);
     if (lease === undefined) throw new DomainError('LEASE_NOT_FOUND');
+    this.#end(transaction, lease);
+  }
+
+  applyExpire(
+    transaction: WriteTransaction,
+    { id, grantIndex, term }: LeaseExpireOperation,
+    entryTerm: number,
+  ): void {
+    // Found by a leader of the past and passed on to the one of now, which counts anew (case 53).
+    if (term !== entryTerm) throw new DomainError('NOT_PRIMARY_LESSOR');
+    const lease = this.#leases.get(id);
+    if (lease === undefined || lease.grantIndex !== grantIndex) throw new DomainError('LEASE_NOT_FOUND');
+    this.#end(transaction, lease);
+  }
+
+  #end(transaction: WriteTransaction, lease: Lease): void {
+    const { id } = lease;
     for (const key of this.#store.leaseKeys(id)) transaction.deleteRange({ key, end: null });
     transaction.removeMeta(LEASES_TABLE, leaseKey(id));
     this.#leases.delete(id);
@@ -102,11 +127,21 @@ class StoredLessor implements Lessor {
     this.#tellWaiters(lease, null);
   }
 
-  applyCheckpoint(transaction: WriteTransaction, id: bigint, remainingTtlSec: number): void {
-    const lease = this.#leases.get(id);
-    if (lease === undefined) return;
-    lease.remainingSec = Math.min(Math.max(remainingTtlSec, 0), lease.ttlSec);
-    transaction.putMeta(LEASES_TABLE, leaseKey(id), leaseRow(lease));
+  applyCheckpoint(
+    transaction: WriteTransaction,
+    { term, checkpoints }: LeaseCheckpointOperation,
+    entryTerm: number,
+  ): void {
+    // What a leader of the past counted may be less than what the one of now promised since.
+    if (term !== 0 && term !== entryTerm) return;
+    for (const { id, grantIndex, remainingTtlSec } of checkpoints) {
+      const lease = this.#leases.get(id);
+      if (lease === undefined || (grantIndex !== 0 && lease.grantIndex !== grantIndex)) continue;
+      lease.remainingSec = Math.min(Math.max(remainingTtlSec, 0), lease.ttlSec);
+      // Clearing is written always: a former configuration may have stored a remainder.
+      if (this.#storesCheckpoints || lease.remainingSec === 0)
+        transaction.putMeta(LEASES_TABLE, leaseKey(id), leaseRow(lease));
+    }
   }
 
   list(): readonly bigint[] {
@@ -136,7 +171,7 @@ class StoredLessor implements Lessor {
       // Expired is expired, also while its revocation is on its way; success could be overtaken by it.
       lease.waiters ??= [];
       lease.waiters.push(done);
-    } else if (lease.remainingSec > 0) {
+    } else if (lease.remainingSec > 0 || lease.checkpointing) {
       this.#clearCheckpoint(lease, done);
     } else {
       this.#expiry.set(lease, this.#env.monotonicMs() + lease.ttlSec * 1000);
@@ -145,6 +180,7 @@ class StoredLessor implements Lessor {
   }
 
   promote(extendMs: number): void {
+    this.#term = this.#member.term;
     const fromMs = this.#env.monotonicMs() + extendMs;
     const leases = [...this.#leases.values()];
     for (const lease of leases) lease.expiryMs = fromMs + lease.restoredTtlSec * 1000;
@@ -166,6 +202,7 @@ class StoredLessor implements Lessor {
     this.#checkpoints?.stop();
     for (const lease of this.#leases.values()) {
       lease.expiryMs = Number.POSITIVE_INFINITY;
+      lease.checkpointing = false;
       this.#tellWaiters(lease, new DomainError(reason));
     }
   }
@@ -175,14 +212,15 @@ class StoredLessor implements Lessor {
    * renewal is promised to anybody.
    */
   #clearCheckpoint(lease: Lease, done: (error: Error | null, ttlSec: number) => void): void {
-    this.#proposeCheckpoints([{ id: lease.id, remainingTtlSec: 0 }], (error) => {
+    this.#proposeCheckpoints([{ lease, remainingTtlSec: 0 }], (error) => {
       if (error !== null) done(error, 0);
       else this.renew(lease.id, done);
     });
   }
 
   #proposeRevoke(lease: Lease, done: (error: Error | null) => void): void {
-    this.#propose({ kind: 'lease-revoke', id: lease.id }, (error) => {
+    const { id, grantIndex } = lease;
+    this.#propose({ kind: 'lease-expire', id, grantIndex, term: this.#term }, (error) => {
       // Somebody else revoked it meanwhile, and perhaps its id was granted anew: that is another lease.
       const gone = this.#leases.get(lease.id) !== lease;
       if (error !== null && !gone) {
@@ -196,7 +234,12 @@ class StoredLessor implements Lessor {
   }
 
   #proposeCheckpoints(checkpoints: readonly Checkpoint[], done: (error: Error | null) => void): void {
-    this.#propose({ kind: 'lease-checkpoint', checkpoints }, done);
+    const named = checkpoints.map(({ lease: { id, grantIndex }, remainingTtlSec }) => ({
+      id,
+      grantIndex,
+      remainingTtlSec,
+    }));
+    this.#propose({ kind: 'lease-checkpoint', term: this.#term, checkpoints: named }, done);
   }
 
   /** The member's own request timeout applies. */

@@ -6,6 +6,7 @@
  * the leader, counts monotonic time from `Env`, and ends a lease by proposing its revocation, never by itself.
  */
 import type { WriteTransaction } from '@quorate/mvcc';
+import type { LeaseCheckpointOperation, LeaseExpireOperation } from '../operations.ts';
 
 export interface LeaseView {
   readonly id: bigint;
@@ -17,11 +18,17 @@ export interface LeaseView {
 /** The applier's side: deterministic, no clock. */
 export interface LeaseState {
   exists(id: bigint): boolean;
-  /** @throws DomainError LEASE_EXIST, LEASE_TTL_TOO_LARGE */
-  applyGrant(transaction: WriteTransaction, id: bigint, ttlSec: number): void;
+  /** @param index of the log entry; @throws DomainError LEASE_EXIST, LEASE_TTL_TOO_LARGE */
+  applyGrant(transaction: WriteTransaction, id: bigint, ttlSec: number, index: number): void;
   /** Deletes the attached keys in key order, in this transaction's revision, then the lease. @throws DomainError LEASE_NOT_FOUND */
   applyRevoke(transaction: WriteTransaction, id: bigint): void;
-  applyCheckpoint(transaction: WriteTransaction, id: bigint, remainingTtlSec: number): void;
+  /** What expiry does instead of `applyRevoke`. @param entryTerm of the log entry; @throws DomainError when it means a lease that is gone, or comes from a primary of the past */
+  applyExpire(transaction: WriteTransaction, expired: LeaseExpireOperation, entryTerm: number): void;
+  applyCheckpoint(
+    transaction: WriteTransaction,
+    checkpoint: LeaseCheckpointOperation,
+    entryTerm: number,
+  ): void;
 }
 
 /** The services' and the consensus driver's side. */

@@ -140,6 +140,8 @@ async function replay(
   const alarms = new Alarms(store);
   const members = new Members(store);
   const member = {
+    term: 0,
+    term: 0,
     propose: () => {
       throw new Error('leases do not end while a log is replayed');
     },

@@ -80,7 +80,9 @@ describe('expiry', () => {
     world.env.advance(9_999.9);
     expect(world.proposed).toEqual([]);
     world.env.advance(0.2);
-    expect(world.proposed).toEqual([{ atMs: 10_000, operation: { kind: 'lease-revoke', id: 7n } }]);
+    expect(world.proposed).toEqual([
+      { atMs: 10_000, operation: { kind: 'lease-expire', id: 7n, grantIndex: 1, term: 1 } },
+    ]);
     world.env.advance(1);
     expect(world.exists('k')).toBe(false);
     expect(world.lessor.exists(7n)).toBe(false);
@@ -193,7 +195,7 @@ describe('case-55 100,000 leases that end in one second', () => {
     expect(lastMs).toBeLessThan(firstEndMs + 25_000);
     // In order of expiry.
     const ids = world.proposed.map(({ operation }) =>
-      operation.kind === 'lease-revoke' ? Number(operation.id) : 0,
+      operation.kind === 'lease-expire' ? Number(operation.id) : 0,
     );
     expect(ids).toEqual(ids.toSorted((one, other) => one - other));
   });
@@ -260,6 +262,47 @@ describe('leaders', () => {
   });
 });
 
+describe('what an expiry means', () => {
+  it('case-53 found by a leader of the past, it ends nothing', () => {
+    world.grant(7n, 10);
+    world.term = 2;
+    expect(world.refusal({ kind: 'lease-expire', id: 7n, grantIndex: 1, term: 1 })).toBe(
+      'NOT_PRIMARY_LESSOR',
+    );
+    expect(world.lessor.exists(7n)).toBe(true);
+    expect(world.refusal({ kind: 'lease-expire', id: 7n, grantIndex: 1, term: 2 })).toBeNull();
+    expect(world.lessor.exists(7n)).toBe(false);
+  });
+
+  it('case-54 a lease granted anew under the id of one that expired lives its own time', () => {
+    world.commitMs = 50;
+    world.grant(7n, 10);
+    world.env.advance(10_001);
+    expect(world.proposed.map(({ operation }) => operation.kind)).toEqual(['lease-expire']);
+    // Overtakes the expiry that is on its way.
+    world.apply({ kind: 'lease-revoke', id: 7n });
+    world.grant(7n, 10);
+    world.store.put('k', 'v', 7n);
+    world.env.advance(5_000);
+    expect(world.lessor.exists(7n)).toBe(true);
+    expect(world.exists('k')).toBe(true);
+    world.env.advance(5_100);
+    expect(world.exists('k')).toBe(false);
+  });
+
+  it('a lease from before grants were noted expires as well', () => {
+    const transaction = world.store.begin(world.store.appliedIndex + 1);
+    const row = Buffer.alloc(16);
+    row.writeBigInt64BE(60n, 0);
+    transaction.putMeta('leases', Buffer.from('0000000000000007', 'hex'), row);
+    transaction.commit();
+    world.restart();
+    world.lessor.promote(0);
+    world.env.advance(60_010);
+    expect(world.lessor.exists(7n)).toBe(false);
+  });
+});
+
 describe('restart', () => {
   it('sem-100 sem-102 all leases are there with their full TTL, and still take their keys', () => {
     for (let id = 1n; id <= 10_000n; id++) world.grant(id, 60 + Number(id % 100n));
@@ -279,7 +322,7 @@ describe('restart', () => {
 
 describe('checkpoints', () => {
   beforeEach(() => {
-    world = new LeaseWorld({ checkpoints: true });
+    world = new LeaseWorld({ checkpoints: 'stored' });
     world.lessor.promote(0);
   });
 
@@ -291,7 +334,11 @@ describe('checkpoints', () => {
     expect(world.proposed.filter((entry) => entry.operation.kind === 'lease-checkpoint')).toEqual([
       {
         atMs: 300_000,
-        operation: { kind: 'lease-checkpoint', checkpoints: [{ id: 1n, remainingTtlSec: 700 }] },
+        operation: {
+          kind: 'lease-checkpoint',
+          term: 1,
+          checkpoints: [{ id: 1n, grantIndex: 1, remainingTtlSec: 700 }],
+        },
       },
     ]);
   });
@@ -329,5 +376,51 @@ describe('checkpoints', () => {
     );
     expect(sizes).toEqual([1_000, 1_000, 500]);
     expect(world.mostInFlight).toBe(1);
+  });
+
+  it('sem-101 a renewal while a checkpoint is on its way is not undone by it', () => {
+    world.commitMs = 50;
+    world.grant(1n, 1_000);
+    world.env.advance(300_010);
+    const renewal = world.renew(1n);
+    world.env.advance(200);
+    expect(renewal.answer).toBe(1_000);
+    world.restart();
+    world.lessor.promote(0);
+    expect(world.lessor.view(1n)!.remainingMs).toBe(1_000_000);
+  });
+
+  it('case-56 what a leader of the past wrote down, or what was meant for an earlier lease, counts for nothing', () => {
+    world.grant(1n, 1_000);
+    const grantIndex = world.store.appliedIndex;
+    const checkpoint = (term: number, grant: number) =>
+      world.apply({
+        kind: 'lease-checkpoint',
+        term,
+        checkpoints: [{ id: 1n, grantIndex: grant, remainingTtlSec: 5 }],
+      });
+    world.term = 2;
+    checkpoint(1, grantIndex);
+    checkpoint(2, grantIndex + 1);
+    world.restart();
+    world.lessor.promote(0);
+    expect(world.lessor.view(1n)!.remainingMs).toBe(1_000_000);
+    checkpoint(2, grantIndex);
+    world.lessor.demote();
+    world.lessor.promote(0);
+    expect(world.lessor.view(1n)!.remainingMs).toBe(5_000);
+  });
+
+  it('sem-101 without persistence a change of leader knows the remainder and a restart does not', () => {
+    world = new LeaseWorld({ checkpoints: 'memory' });
+    world.lessor.promote(0);
+    world.grant(1n, 1_000);
+    world.env.advance(300_100);
+    world.lessor.demote();
+    world.lessor.promote(0);
+    expect(world.lessor.view(1n)!.remainingMs).toBe(700_000);
+    world.restart();
+    world.lessor.promote(0);
+    expect(world.lessor.view(1n)!.remainingMs).toBe(1_000_000);
   });
 });

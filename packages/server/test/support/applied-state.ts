@@ -36,6 +36,7 @@ export function appliedState(
   const alarms = new Alarms(store);
   const members = new Members(store);
   const member = {
+    term: 0,
     propose: () => {
       throw new Error('nobody leads here, so nothing expires');
     },

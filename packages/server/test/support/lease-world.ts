@@ -15,6 +15,8 @@ export class LeaseWorld {
   readonly env: SimEnv;
   readonly store: MemoryStore;
   lessor: Lessor;
+  /** Of the entries that are applied, and of the member when it is promoted. */
+  term = 1;
   /** From proposal to application. */
   commitMs = 1;
   /** Set: proposals fail with it. */
@@ -57,13 +59,11 @@ export class LeaseWorld {
     const transaction = this.store.begin(this.store.appliedIndex + 1);
     try {
       if (operation.kind === 'lease-grant')
-        this.lessor.applyGrant(transaction, operation.id, operation.ttlSec);
+        this.lessor.applyGrant(transaction, operation.id, operation.ttlSec, this.store.appliedIndex + 1);
       if (operation.kind === 'lease-revoke') this.lessor.applyRevoke(transaction, operation.id);
-      if (operation.kind === 'lease-checkpoint') {
-        for (const { id, remainingTtlSec } of operation.checkpoints) {
-          this.lessor.applyCheckpoint(transaction, id, remainingTtlSec);
-        }
-      }
+      if (operation.kind === 'lease-expire') this.lessor.applyExpire(transaction, operation, this.term);
+      if (operation.kind === 'lease-checkpoint')
+        this.lessor.applyCheckpoint(transaction, operation, this.term);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       transaction.abort();
@@ -105,7 +105,10 @@ export class LeaseWorld {
     return createLessor({
       env: this.env as never,
       store: this.store,
-      member: { propose: (operation, _bytes, _deadline, done) => this.propose(operation, done) },
+      member: {
+        term: this.term,
+        propose: (operation, _bytes, _deadline, done) => this.propose(operation, done),
+      },
       ...this.#options,
     });
   }

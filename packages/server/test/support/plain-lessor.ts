@@ -35,6 +35,7 @@ export function plainLessor({ store }: { readonly store: Store }): Lessor {
       transaction.removeMeta(TABLE, keyOf(id));
       ttls.delete(id);
     },
+    applyExpire() {},
     applyCheckpoint() {},
     renew: (id, done) => done(null, ttls.get(id) ?? 0),
     promote() {},

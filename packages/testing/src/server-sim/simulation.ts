@@ -434,7 +434,7 @@ export class Simulation implements MachineHost {
   }
 
   onLessorProposal(machine: Machine, kind: string, primary: boolean): void {
-    if (kind !== 'lease-revoke') return;
+    if (kind !== 'lease-expire') return;
     this.#count('leases expired');
     const { member } = machine;
     this.invariants.revokeProposed(machine.name, primary, member?.leader === machine.id);
