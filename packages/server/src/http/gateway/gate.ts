@@ -3,15 +3,15 @@
  *
  * A range can answer with megabytes, and every connection can ask for one. Ranges therefore enter through here: a few
  * run at a time, and none begins while too many bytes of answers wait for their readers. Readers that take nothing are
- * given up when others wait for their room, the one that has stalled longest first, and in any case after a while.
+ * given up soon when others wait for their room, and in any case after a while.
  */
 import type { Env, Timer } from '../../env.ts';
 
 /** Ranges that run at once; each may hold an answer that has not been counted yet. */
 const MAX_RUNNING = 16;
-const MAX_HELD_BYTES = 64 * 1024 * 1024;
+const MAX_HELD_BYTES = 96 * 1024 * 1024;
 /** A reader may pause for that long while others wait for its room. */
-const SPARED_STALL_MS = 5_000;
+const SPARED_STALL_MS = 2_000;
 const MAX_STALL_MS = 30_000;
 const TICK_MS = 1_000;
 
@@ -89,8 +89,8 @@ export class Gate {
     this.#timer = null;
     const nowMs = this.#env.monotonicMs();
     const stalled = [...this.#held].sort(([, a], [, b]) => a.sinceMs - b.sinceMs);
+    const isCrowded = this.#waiting.length > 0 && this.#heldBytes >= MAX_HELD_BYTES;
     for (const [held, { sinceMs, giveUp }] of stalled) {
-      const isCrowded = this.#waiting.length > 0 && this.#heldBytes >= MAX_HELD_BYTES;
       if (nowMs - sinceMs < (isCrowded ? SPARED_STALL_MS : MAX_STALL_MS)) break;
       giveUp();
       held.release();

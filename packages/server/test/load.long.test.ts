@@ -1,0 +1,254 @@
+/**
+ * Crowds: more connections, streams, watches and bytes than any honest client brings, on a server process whose memory is
+ * watched from outside (anonymous pages: LMDB's map is the kernel's to take back).
+ */
+import { execFileSync } from 'node:child_process';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { PutRequest, RangeRequest, services, TxnRequest, WatchRequest } from '@quorate/proto';
+import { findProgram, processUsage, type ServerProcess, startQuorate } from '@quorate/testing';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ask, b64, portOf } from './support/http-server.ts';
+
+const scale = Number(process.env.QUORATE_TEST_SCALE ?? 1);
+const many = (count: number): number => Math.max(1, Math.round(count * scale));
+/** The memory that case 68 gives a server. */
+const MAX_ANONYMOUS_BYTES = 512 * 1024 * 1024;
+
+const { KV, Watch } = { KV: services['etcdserverpb.KV'], Watch: services['etcdserverpb.Watch'].Watch };
+let server: ServerProcess;
+const sessions: ClientHttp2Session[] = [];
+let watching: NodeJS.Timeout | undefined;
+
+beforeEach(async () => {
+  server = await startQuorate({ readyTimeoutMs: 60_000 });
+}, 90_000);
+afterEach(async () => {
+  clearInterval(watching);
+  for (const session of sessions.splice(0)) session.destroy();
+  await server.stop();
+});
+
+function session(): ClientHttp2Session {
+  const opened = connect(`http://${server.endpoint}`, {
+    settings: { initialWindowSize: 1 << 20 },
+    maxSessionMemory: 1_000,
+  });
+  // A server that cuts a session is told from the streams.
+  opened.on('error', () => {});
+  opened.setMaxListeners(0);
+  sessions.push(opened);
+  return opened;
+}
+
+function frame(message: Uint8Array): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+function open(on: ClientHttp2Session, path: string): ClientHttp2Stream {
+  const stream = on.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  stream.on('error', () => {});
+  return stream;
+}
+
+/** @returns grpc-status and the number of bytes that came */
+function unary(
+  on: ClientHttp2Session,
+  path: string,
+  message: Uint8Array,
+): Promise<{ status: string; bytes: number }> {
+  return new Promise((resolve) => {
+    const stream = open(on, path);
+    let bytes = 0;
+    let status = 'none';
+    const note = (fields: Record<string, unknown>): void => {
+      if (fields['grpc-status'] !== undefined) status = String(fields['grpc-status']);
+    };
+    stream.on('response', note);
+    stream.on('trailers', note);
+    stream.on('data', (part: Buffer) => {
+      bytes += part.length;
+    });
+    stream.on('close', () => resolve({ status, bytes }));
+    stream.end(frame(message));
+  });
+}
+
+const put = (key: string, value: Uint8Array): Uint8Array =>
+  PutRequest.encode({ key: Buffer.from(key), value });
+
+async function expectWell(): Promise<void> {
+  expect((await ask(portOf(server.endpoint), '/health')).body).toBe('{"health":"true","reason":""}');
+  const { anonymousBytes } = processUsage(server.pid);
+  expect(anonymousBytes).toBeLessThan(MAX_ANONYMOUS_BYTES);
+}
+
+describe('case-68', () => {
+  test('10,000 idle connections: others are served, and memory comes back', async () => {
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'latin1');
+    const port = portOf(server.endpoint);
+    const sockets: Socket[] = [];
+    const count = Math.min(many(10_000), 15_000);
+    while (sockets.length < count) {
+      await Promise.all(
+        Array.from({ length: Math.min(100, count - sockets.length) }, () => {
+          const socket = connectSocket({ host: '127.0.0.1', port });
+          socket.on('error', () => {});
+          socket.resume();
+          socket.write(preface);
+          sockets.push(socket);
+          return new Promise((resolve) => socket.once('connect', resolve));
+        }),
+      );
+    }
+    expect((await unary(session(), KV.Put.path, put('a', Buffer.from('1')))).status).toBe('0');
+    await expectWell();
+    for (const socket of sockets) socket.destroy();
+    await expectWell();
+  });
+
+  test('20,000 streams, and 100,000 watches on a hundred of them: one put reaches every one', async () => {
+    const streams: ClientHttp2Stream[] = [];
+    let events = 0;
+    let created = 0;
+    const watchers = many(100);
+    const watchesEach = 1_000;
+    for (let connection = 0; connection < 20; connection++) {
+      const on = session();
+      for (let index = 0; index < many(1_000); index++) streams.push(open(on, Watch.path));
+    }
+    const watched = Buffer.from('watched');
+    const create = frame(WatchRequest.encode({ createRequest: { key: watched } }));
+    for (const stream of streams.slice(0, watchers)) {
+      const parts: Buffer[] = [];
+      let size = 0;
+      stream.on('data', (part: Buffer) => {
+        parts.push(part);
+        size += part.length;
+        let held = parts.length === 1 ? part : Buffer.concat(parts.splice(0));
+        while (held.length >= 5 && held.length >= 5 + held.readUInt32BE(1)) {
+          const response = Watch.response.decode(held.subarray(5, 5 + held.readUInt32BE(1)));
+          if (response.created) created++;
+          events += response.events.length;
+          held = held.subarray(5 + held.readUInt32BE(1));
+        }
+        parts.length = 0;
+        if (held.length > 0) parts.push(held);
+      });
+      const requests = Buffer.concat(Array.from({ length: watchesEach }, () => create));
+      stream.write(requests);
+      expect(size).toBe(0);
+    }
+    await expect.poll(() => created, { timeout: 120_000, interval: 200 }).toBe(watchers * watchesEach);
+    expect((await unary(session(), KV.Put.path, put('watched', Buffer.from('1')))).status).toBe('0');
+    await expect.poll(() => events, { timeout: 120_000, interval: 200 }).toBe(watchers * watchesEach);
+    const { body } = await ask(portOf(server.endpoint), '/metrics');
+    expect(body).toMatch(new RegExp(`^etcd_debugging_mvcc_watcher_total ${watchers * watchesEach}$`, 'm'));
+    await expectWell();
+  });
+
+  test('large transactions: 128 puts of 10 kB each', async () => {
+    const on = session();
+    const value = Buffer.alloc(10_000, 7);
+    let done = 0;
+    const next = async (): Promise<void> => {
+      while (done < many(150)) {
+        const number = done++;
+        const success = Array.from({ length: 128 }, (_, index) => ({
+          requestPut: { key: Buffer.from(`large/${(number * 128 + index) % 1_000}`), value },
+        }));
+        expect((await unary(on, KV.Txn.path, TxnRequest.encode({ success }))).status).toBe('0');
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, next));
+    await expectWell();
+  });
+
+  test('100 ranges of 10 MB at once, over HTTP and over gRPC, some of them never read', async () => {
+    const on = session();
+    const value = Buffer.alloc(1_000_000, 7);
+    for (let index = 0; index < 10; index++) {
+      expect((await unary(on, KV.Put.path, put(`ten/${index}`, value))).status).toBe('0');
+    }
+    const body = `{"key":"${b64('ten/')}","range_end":"${b64('ten0')}"}`;
+    const port = portOf(server.endpoint);
+    const deaf = Array.from({ length: 20 }, () => {
+      const socket = connectSocket({ host: '127.0.0.1', port });
+      socket.on('error', () => {});
+      socket.pause();
+      socket.write(`POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+      return socket;
+    });
+    let highest = 0;
+    watching = setInterval(() => {
+      highest = Math.max(highest, processUsage(server.pid).anonymousBytes);
+    }, 20);
+    const answers = await Promise.all(
+      Array.from(
+        { length: many(100) },
+        async () => (await ask(port, { path: '/v3/kv/range', body })).body.length,
+      ),
+    );
+    expect(Math.min(...answers)).toBeGreaterThan(13_000_000);
+    console.log('http', highest / 1e6);
+    expect(highest).toBeLessThan(MAX_ANONYMOUS_BYTES);
+    for (const socket of deaf) socket.destroy();
+    const request = RangeRequest.encode({ key: Buffer.from('ten/'), rangeEnd: Buffer.from('ten0') });
+    const overGrpc = await Promise.all(
+      Array.from({ length: many(100) }, (_, index) =>
+        unary(sessions[index % 4] ?? session(), KV.Range.path, request),
+      ),
+    );
+    clearInterval(watching);
+    for (const { status, bytes } of overGrpc) expect([status, bytes > 10_000_000]).toEqual(['0', true]);
+    console.log('grpc', highest / 1e6);
+    expect(highest).toBeLessThan(MAX_ANONYMOUS_BYTES);
+    await expectWell();
+  });
+});
+
+describe('case-69', () => {
+  const hasPrlimit = findProgram('prlimit') !== null;
+  const title = 'no file descriptors left: no busy loop, and service again when there are some';
+  const body = async (): Promise<void> => {
+    const port = portOf(server.endpoint);
+    const on = session();
+    expect((await unary(on, KV.Put.path, put('a', Buffer.from('1')))).status).toBe('0');
+    execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=128:128']);
+    const sockets = Array.from({ length: 400 }, () => {
+      const socket = connectSocket({ host: '127.0.0.1', port });
+      socket.on('error', () => {});
+      socket.resume();
+      return socket;
+    });
+    await Promise.all(
+      sockets.map(
+        (socket) =>
+          new Promise<void>((resolve) => {
+            socket.once('connect', resolve);
+            socket.once('close', () => resolve());
+          }),
+      ),
+    );
+    const before = processUsage(server.pid).cpuSec;
+    await pause(2_000);
+    // A loop without rest would have used all of the two seconds.
+    expect(processUsage(server.pid).cpuSec - before).toBeLessThan(1);
+    // Those who are connected are served.
+    expect((await unary(on, KV.Put.path, put('a', Buffer.from('2')))).status).toBe('0');
+    for (const socket of sockets) socket.destroy();
+    await expect
+      .poll(async () => (await ask(port, '/health').catch(() => ({ body: '' }))).body, { timeout: 20_000 })
+      .toBe('{"health":"true","reason":""}');
+  };
+  if (hasPrlimit) test(title, body);
+  else test.skip(`${title} (${'prlimit'} is not installed)`, body);
+});
