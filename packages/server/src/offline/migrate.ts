@@ -141,7 +141,6 @@ async function replay(
   const members = new Members(store);
   const member = {
     term: 0,
-    term: 0,
     propose: () => {
       throw new Error('leases do not end while a log is replayed');
     },

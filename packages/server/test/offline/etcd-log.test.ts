@@ -2,11 +2,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32c } from '@node-rs/crc32';
 import { LeaseGrantRequest, PutRequest } from '@quorate/proto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { meaningOf } from '../../src/offline/etcd-entries.ts';
 import { readEtcdLog } from '../../src/offline/etcd-wal.ts';
+import { block, entry, field, LogWriter, state, union } from './etcd-files.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -14,73 +14,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
-  return [...bytes, rest];
-}
-const field = (tag: number, value: number) => [tag, ...varint(value)];
-const block = (tag: number, bytes: Uint8Array | number[]) => [tag, ...varint(bytes.length), ...bytes];
-
-const entry = (index: number, term: number, data: Uint8Array | number[] = [], type = 0) =>
-  Buffer.from([...field(0x08, type), ...field(0x10, term), ...field(0x18, index), ...block(0x22, data)]);
-const state = (commit: number) => Buffer.from([...field(0x08, 1), ...field(0x10, 0), ...field(0x18, commit)]);
-
-/** Makes files as etcd does. */
-class LogWriter {
-  #crc = 0;
-  #sequence = 0;
-  #parts: Buffer[] = [];
-  #firstIndex = 0;
-
-  constructor() {
-    this.#checksum();
-    this.record(1, Buffer.from('metadata'));
-  }
-
-  #checksum(): void {
-    this.#frame(4, this.#crc, Buffer.alloc(0));
-  }
-
-  record(type: number, data: Buffer): this {
-    this.#crc = crc32c(data, this.#crc) >>> 0;
-    this.#frame(type, this.#crc, data);
-    return this;
-  }
-
-  #frame(type: number, crc: number, data: Buffer): void {
-    const bytes = Buffer.from([...field(0x08, type), ...field(0x10, crc), ...block(0x1a, data)]);
-    const padding = (8 - (bytes.length % 8)) % 8;
-    const header = Buffer.alloc(8);
-    header.writeUInt32LE(bytes.length);
-    if (padding > 0) header.writeUInt32LE((0x80 | padding) * 2 ** 24, 4);
-    this.#parts.push(header, bytes, Buffer.alloc(padding));
-  }
-
-  /** Ends this file; the next one begins at `firstIndex`. @returns its path */
-  cut(firstIndex = 0, tail: Uint8Array = Buffer.alloc(4096)): string {
-    const hex = (value: number) => value.toString(16).padStart(16, '0');
-    const path = join(folder, `${hex(this.#sequence)}-${hex(this.#firstIndex)}.wal`);
-    writeFileSync(path, Buffer.concat([...this.#parts, tail]));
-    this.#sequence++;
-    this.#firstIndex = firstIndex;
-    this.#parts = [];
-    this.#checksum();
-    return path;
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#parts);
-  }
-}
-
 const read = (after: number) => readEtcdLog(folder, after);
 const indexes = (after: number) => read(after).entries.map(({ index, term }) => `${index}/${term}`);
 
 describe('log files', () => {
   test('entries after the wanted one, across files, with the last commit', () => {
-    const log = new LogWriter();
+    const log = new LogWriter(folder);
     for (const index of [1, 2, 3]) log.record(2, entry(index, 1));
     log.record(3, state(2)).cut(4);
     for (const index of [4, 5]) log.record(2, entry(index, 2));
@@ -92,7 +31,7 @@ describe('log files', () => {
   });
 
   test('entries written anew replace those they overtake', () => {
-    const log = new LogWriter();
+    const log = new LogWriter(folder);
     for (const index of [1, 2, 3, 4]) log.record(2, entry(index, 1));
     for (const index of [3]) log.record(2, entry(index, 2));
     log.cut();
@@ -102,7 +41,7 @@ describe('log files', () => {
   });
 
   test('a write that was cut off ends the log, in the last file', () => {
-    const log = new LogWriter();
+    const log = new LogWriter(folder);
     log.record(2, entry(1, 1));
     const whole = log.bytes.length;
     log.record(2, entry(2, 1, Buffer.alloc(2_000, 7)));
@@ -129,7 +68,7 @@ describe('log files', () => {
       /ends outside the file|cannot be read/,
     ],
   ])('%s is refused with file and place', (_, change, message) => {
-    const log = new LogWriter();
+    const log = new LogWriter(folder);
     log.record(2, entry(1, 1));
     const path = log.cut(2);
     log.record(2, entry(2, 1)).cut();
@@ -141,17 +80,17 @@ describe('log files', () => {
   });
 
   test('a file that does not continue the one before is refused', () => {
-    const log = new LogWriter();
+    const log = new LogWriter(folder);
     log.record(2, entry(1, 1)).cut(2);
     const path = log.record(2, entry(2, 1)).cut();
-    const other = new LogWriter();
+    const other = new LogWriter(folder);
     other.record(2, entry(9, 9));
     writeFileSync(path, other.bytes);
     expect(() => read(0)).toThrow('it does not continue the file before it');
   });
 
   test('case-25 a log that does not reach back far enough, or has a gap, is refused', () => {
-    const log = new LogWriter();
+    const log = new LogWriter(folder);
     log.record(2, entry(1, 1)).cut(5);
     log.record(2, entry(5, 1)).cut(6);
     log.record(2, entry(6, 1)).cut();
@@ -166,9 +105,6 @@ describe('log files', () => {
 });
 
 describe('what entries do', () => {
-  const union = (number: number, bytes: Uint8Array) =>
-    Buffer.from([...field(0x08, 77), ...varint(number * 8 + 2), ...varint(bytes.length), ...bytes]);
-
   test('requests become operations', () => {
     const put = PutRequest.encode({ key: Buffer.from('k'), value: Buffer.from('v'), lease: 5n });
     expect(meaningOf(union(4, put))).toMatchObject({
