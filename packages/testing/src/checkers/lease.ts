@@ -30,6 +30,8 @@ export interface LeaseBounds {
   /** When the leader changed; each may add a TTL and an election. */
   readonly leaderChangesNs?: readonly number[];
   readonly electionTimeoutMs?: number;
+  /** What is tolerated beyond all that. */
+  readonly slackMs?: number;
 }
 
 /** What is usual beyond the TTL: the lessor looks twice a second, and the revocation has to be committed. */
@@ -175,7 +177,8 @@ function checkBounds(
   if (goneNs === null) return;
   const lastNs = Math.max(...lease.renewals.map(({ call }) => call.returnNs!));
   const ttlNs = Math.max(...lease.renewals.map((renewal) => renewal.ttlNs));
-  const deadlineNs = lastNs + ttlNs + allowance(lastNs, goneNs, ttlNs, bounds) + SLACK_MS * NS_PER_MS;
+  const deadlineNs =
+    lastNs + ttlNs + allowance(lastNs, goneNs, ttlNs, bounds) + (bounds.slackMs ?? SLACK_MS) * NS_PER_MS;
   if (goneNs > deadlineNs)
     report(
       'leaseNotAfter',

@@ -205,7 +205,7 @@ async function once(
   const patientMs = asked.flatMap((prober) => prober.firstSince(beganMs));
   for (const prober of probers) prober.stop();
   await recover();
-  await cluster.healAll(LIMIT_MS);
+  await cluster.healAll();
   return {
     scenario: scenario.name,
     kind: cluster.kind,

@@ -53,7 +53,7 @@ export async function comeToRest(
       .map((w) => `${w.member} at ${w.reached} of a new watch`),
   ];
   const giveUp = performance.now() + DRAIN_MS;
-  while (isBehind().length > 0 && performance.now() < giveUp) await sleep(50);
+  while (isBehind().length > 0 && performance.now() < giveUp) await sleep(200);
   for (const late of isBehind())
     violations.push({ rule: 'watchStalls', detail: `${late}, the last is ${revision}` });
   for (const end of story.ended()) violations.push({ rule: 'watchEnded', detail: end });

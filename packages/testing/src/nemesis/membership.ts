@@ -50,7 +50,7 @@ export async function add(
 }
 
 /** Until it is done, for 15 s; the last refusal when it never was. An addition that exists already is done. */
-async function persist(
+export async function persist(
   attempt: () => Promise<{ ok: true } | { ok: false; error: string }>,
 ): Promise<string | null> {
   const giveUp = performance.now() + 15_000;

@@ -3,8 +3,10 @@
  * never passes them), and are themselves judged by the watch rules. Beside them each member has watchers of the usual
  * kinds: with previous records, without deletes.
  */
+import { storyOf } from '../checkers/committed.ts';
 import type { HistoryWatch } from '../checkers/history.ts';
 import type { HistoryRecorder } from '../checkers/recorder.ts';
+import { wants } from '../checkers/watch-record.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterMember } from '../cluster/member.ts';
 import { Watcher } from './watcher.ts';
@@ -59,10 +61,18 @@ export class Story {
     return Math.min(...[...this.#whole.values(), ...this.#others].map((watcher) => watcher.reached));
   }
 
-  /** Members whose watcher has not reached `revision`. Of a part of the keys only progress tells how far it is. */
+  /** Watchers that still lack something of what there is up to `revision`. */
   behind(revision: number): string[] {
-    return [...this.#whole.values(), ...(this.#askProgress ? this.#others : [])]
-      .filter((watcher) => watcher.reached < revision && watcher.ended === null)
+    const [longest] = this.whole(revision).sort((a, b) => startOf(a) - startOf(b));
+    const story = longest === undefined ? [] : storyOf(longest);
+    const lacks = (watcher: Watcher) => {
+      if (watcher.ended !== null) return false;
+      const { record } = watcher.recording();
+      const last = story.findLast(({ events }) => events.some((event) => wants(record, event)));
+      return watcher.reached < (this.#others.includes(watcher) ? (last?.revision ?? 0) : revision);
+    };
+    return [...this.#whole.values(), ...this.#others]
+      .filter(lacks)
       .map((watcher) => `${watcher.member} at ${watcher.reached}`);
   }
 
@@ -91,4 +101,8 @@ export class Story {
   close(): void {
     for (const watcher of [...this.#whole.values(), ...this.#others, ...this.#left]) watcher.close();
   }
+}
+
+function startOf({ record }: HistoryWatch): number {
+  return record.sessions[0]?.startRevision ?? Number.POSITIVE_INFINITY;
 }
