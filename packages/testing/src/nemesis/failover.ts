@@ -147,6 +147,8 @@ export async function measureFailover(options: FailoverOptions): Promise<Measure
         for (const { cluster, disks } of clusters) {
           const measured = await once(scenario, cluster, disks);
           measurements.push(measured);
+          if (options.saveAs !== undefined)
+            writeFileSync(options.saveAs, measurements.map((line) => `${JSON.stringify(line)}\n`).join(''));
           log(
             `${scenario.name}, ${cluster.kind}: back after ${measured.backMs === null ? 'never' : Math.round(measured.backMs)} ms ${JSON.stringify(measured.errors)}`,
           );
@@ -158,8 +160,6 @@ export async function measureFailover(options: FailoverOptions): Promise<Measure
         for (const disk of disks.values()) disk.unmount();
       }
     }
-    if (options.saveAs !== undefined)
-      writeFileSync(options.saveAs, measurements.map((line) => `${JSON.stringify(line)}\n`).join(''));
   }
   return measurements;
 }
