@@ -34,6 +34,7 @@ import type { WalStorage } from './consensus/wal-storage.ts';
 import type { Env } from './env.ts';
 import { DomainError } from './errors.ts';
 import type { Failpoint } from './failpoints.ts';
+import type { Histogram } from './histogram.ts';
 import type { Lessor } from './lease/lessor.ts';
 import {
   type ClusterAdmin,
@@ -275,6 +276,14 @@ export class MemberRuntime implements Member {
 
   get isLearner(): boolean {
     return !(this.#conf?.voters.includes(this.memberId) ?? false);
+  }
+
+  get pendingProposals(): number {
+    return this.#proposals.size;
+  }
+
+  get syncSeconds(): Histogram {
+    return this.#driver.syncSeconds;
   }
 
   get ended(): boolean {

@@ -6,6 +6,7 @@
  */
 import type { Store } from '@quorate/mvcc';
 import type { Env } from './env.ts';
+import type { Histogram } from './histogram.ts';
 import type { Lessor } from './lease/lessor.ts';
 import type { Network } from './network.ts';
 import type { Operation } from './operations.ts';
@@ -91,6 +92,9 @@ export interface Member {
   readonly isLearner: boolean;
   /** True from when it begins to close its log and store: neither may be touched any more. */
   readonly ended: boolean;
+  /** For metrics: requests that wait for their outcome, and how long the log took to make batches durable. */
+  readonly pendingProposals: number;
+  readonly syncSeconds: Histogram;
 
   /**
    * Replicates and applies. Checks size, back-pressure, quota and alarms first (sem-012, sem-013, sem-176, sem-178).

@@ -47,6 +47,7 @@ import {
 import type { Wal, WalFailedError } from '@quorate/wal';
 import type { Env, Timer } from '../env.ts';
 import type { Failpoint } from '../failpoints.ts';
+import { exponentialBuckets, Histogram } from '../histogram.ts';
 import type { MessageKind, Network, PeerReport } from '../network.ts';
 import type { Proposals } from './proposals.ts';
 import type { Reads } from './reads.ts';
@@ -110,6 +111,8 @@ interface PendingChange {
 const CHANGE_RETRY_MS = 1_000;
 
 export class Driver {
+  /** From handing a batch to the log until it is durable: etcd's buckets. */
+  readonly syncSeconds = new Histogram(exponentialBuckets(0.001, 2, 14));
   readonly #parts: DriverParts;
   readonly #options: DriverOptions;
   readonly #host: DriverHost;
@@ -359,13 +362,17 @@ export class Driver {
   }
 
   #append(step: Step, entries: readonly Entry[], snapshot: Snapshot | null): void {
-    const { wal, failpoint } = this.#parts;
+    const { wal, failpoint, env } = this.#parts;
     failpoint('raftBeforeSave');
     this.#appendsUnderWay++;
     const hardState = this.#unsavedHardState;
     this.#unsavedHardState = null;
     const batch = { entries, hardState, mustSync: true, snapshotMarker: snapshot?.meta ?? null };
-    wal.append(batch, (error) => this.#saved(step, error, snapshot));
+    const startedMs = env.monotonicMs();
+    wal.append(batch, (error) => {
+      this.syncSeconds.observe((env.monotonicMs() - startedMs) / 1000);
+      this.#saved(step, error, snapshot);
+    });
   }
 
   /** First the state, then the log: until the log begins anew, the old one still fits what the store may be after a crash. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import { PutRequest, services } from '@quorate/proto';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Histogram } from '../../src/histogram.ts';
 import { METRICS } from '../../src/http/metrics/catalogue.ts';
-import { Histogram } from '../../src/http/metrics/histogram.ts';
 import { MetricsRegistry } from '../../src/http/metrics/registry.ts';
 import { ask, b64, call, type HttpServer, portOf, startHttpServer } from '../support/http-server.ts';
 
@@ -162,6 +162,9 @@ describe('metrics', () => {
     has('etcd_mvcc_put_total 3');
     has('etcd_mvcc_delete_total 1');
     has('etcd_server_has_leader 1');
+    has('etcd_server_proposals_pending 0');
+    expect(body).toMatch(/^etcd_disk_wal_fsync_duration_seconds_bucket\{le="0\.001"\} \d+$/m);
+    expect(body).toMatch(/^etcd_disk_wal_fsync_duration_seconds_count [1-9]\d*$/m);
     has('etcd_server_leader_changes_seen_total 1');
     has('etcd_server_client_requests_total{type="unary",client_api_version="3.6.1"} 1');
     has('etcd_server_client_requests_total{type="unary",client_api_version="invalid"} 3');

@@ -6,7 +6,7 @@
  */
 import type { CallContext, CallObserver, HandlerTable, Metadata, Status } from '@quorate/grpc-server';
 import { metadataKeys, methods } from '@quorate/proto';
-import { Histogram } from './histogram.ts';
+import { Histogram } from '../../histogram.ts';
 import type { Labels, MetricsSink, MetricsSource } from './source.ts';
 
 const CODES = [

@@ -16,6 +16,8 @@ type MetricsMember = Pick<
   | 'limits'
   | 'alarms'
   | 'store'
+  | 'pendingProposals'
+  | 'syncSeconds'
   | 'onLeaderChange'
   | 'onApplied'
 >;
@@ -52,6 +54,8 @@ export function memberMetrics(member: MetricsMember): MetricsSource {
       sink.value('etcd_server_leader_changes_seen_total', leaderChanges);
       sink.value('etcd_server_proposals_committed_total', member.committedIndex);
       sink.value('etcd_server_proposals_applied_total', member.appliedIndex);
+      sink.value('etcd_server_proposals_pending', member.pendingProposals);
+      sink.histogram('etcd_disk_wal_fsync_duration_seconds', member.syncSeconds);
       sink.value('etcd_server_quota_backend_bytes', member.limits.quotaBytes);
       for (const { memberId, alarm } of member.alarms()) {
         const labels = { server_id: formatId(memberId), alarm_type: ALARM_NAMES[alarm] ?? 'UNKNOWN' };

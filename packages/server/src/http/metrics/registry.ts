@@ -5,8 +5,8 @@
  * what the sources said during this scrape. Nothing runs between scrapes.
  */
 import { type Metric, Registry } from 'prom-client';
+import type { Histogram } from '../../histogram.ts';
 import { METRICS, type MetricInfo } from './catalogue.ts';
-import type { Histogram } from './histogram.ts';
 import type { Labels, MetricsSink, MetricsSource } from './source.ts';
 
 interface Sample {

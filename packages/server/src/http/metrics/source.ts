@@ -5,7 +5,7 @@
  * offers them as a `MetricsSource`. Sources are read once per scrape. A part that belongs to others (the network, the
  * log) needs no knowledge of this folder: an object with `collect` is all.
  */
-import type { Histogram } from './histogram.ts';
+import type { Histogram } from '../../histogram.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
