@@ -5,47 +5,26 @@
  * nothing. etcd asks for proof only of a leader that missed its own ticks (sem-093). Here every renewal in a cluster
  * of several rides on a round of read confirmation, which is shared by all reads and renewals of that moment, and
  * which also waits until everything committed is applied (sem-092). A lone member is its own proof.
+ *
+ * Next: `lease-leader.ts`, which asks the leader where this member is none.
  */
 import { DomainError } from '../errors.ts';
 import type { Member } from '../member.ts';
 
-export type LeaseMember = Pick<
+export type PrimaryMember = Pick<
   Member,
-  'env' | 'limits' | 'lessor' | 'leader' | 'committedIndex' | 'appliedIndex' | 'members' | 'confirmRead'
+  'env' | 'lessor' | 'committedIndex' | 'appliedIndex' | 'members' | 'confirmRead'
 >;
 
 /** How long a lease call waits for what is committed to be applied (sem-092). */
 const APPLY_WAIT_MS = 1_000;
-/** Between two looks for a leader (sem-091). */
-const RETRY_MS = 50;
 
-/**
- * @param deadlineMs the caller's own; the request timeout applies as well
- * @param abandoned asked before each new try: true ends it without an answer
- * @param done called once unless abandoned: with null in the turn in which this member is the proven primary
- */
-export function whenPrimary(
-  member: LeaseMember,
-  deadlineMs: number,
-  abandoned: () => boolean,
-  done: (error: Error | null) => void,
-): void {
-  const { env, limits } = member;
-  const lastMs = Math.min(deadlineMs, env.monotonicMs() + limits.requestTimeoutMs);
-  const attempt = (): void => {
-    if (abandoned()) return;
-    if (member.lessor.primary) {
-      prove(member, done);
-    } else if (env.monotonicMs() + RETRY_MS > lastMs) {
-      done(new DomainError(member.leader === 0n ? 'NO_LEADER' : 'REQUEST_TIMED_OUT'));
-    } else {
-      env.setTimer(RETRY_MS, attempt);
-    }
-  };
-  attempt();
-}
-
-function prove(member: LeaseMember, done: (error: Error | null) => void): void {
+/** @param done called once: with null in the turn in which this member is the proven primary */
+export function provePrimary(member: PrimaryMember, done: (error: Error | null) => void): void {
+  if (!member.lessor.primary) {
+    done(new DomainError('NOT_PRIMARY_LESSOR'));
+    return;
+  }
   const upToDate = member.appliedIndex >= member.committedIndex;
   if (upToDate && member.members().length === 1) {
     done(null);

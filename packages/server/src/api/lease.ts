@@ -2,7 +2,7 @@
  * The Lease service: LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive, LeaseLeases.
  *
  * Granting and revoking go through the log and do not change the revision by themselves (sem-086). Renewing and telling
- * the time left are the primary's alone (`lease-primary.ts`); the list is this member's own (sem-099).
+ * the time left are the leader's alone (`lease-leader.ts`); the list is this member's own (sem-099).
  *
  * Next: `keep-alive.ts` is the stream, `lease/` the leases themselves.
  */
@@ -23,7 +23,7 @@ import { refuseByMetadata } from './guard.ts';
 import type { ResponseHeader } from './header.ts';
 import { KeepAliveCall, type Renew } from './keep-alive.ts';
 import { LeaderLoss } from './leader-loss.ts';
-import { whenPrimary } from './lease-primary.ts';
+import { LeaderLeases } from './lease-leader.ts';
 import { fail, refuse, unaryMethod } from './unary.ts';
 
 const lease = services['etcdserverpb.Lease'];
@@ -42,6 +42,8 @@ export type LeaseServiceMember = Pick<
   | 'propose'
   | 'confirmRead'
   | 'onLeaderChange'
+  | 'memberId'
+  | 'network'
 >;
 
 export interface LeaseService {
@@ -54,6 +56,7 @@ const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
 
 export function createLeaseService(member: LeaseServiceMember, header: ResponseHeader): LeaseService {
   const leaderLoss = new LeaderLoss(member);
+  const leader = new LeaderLeases(member);
   const open = new Set<KeepAliveCall>();
   let closed = false;
 
@@ -79,15 +82,25 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
   }
 
   function timeToLive(request: { ID: bigint; keys: boolean }, call: UnaryCall): void {
-    whenPrimary(
-      member,
+    leader.view(
+      request.ID,
       call.deadlineMs,
       () => call.cancelled,
-      (error) => {
+      (error, view) => {
         if (error !== null) fail(call, error);
-        else call.reply(timeToLiveOf(request, member.lessor.view(request.ID)));
+        else if (view === null || !request.keys || member.lessor.primary) {
+          call.reply(timeToLiveOf(request, view));
+        } else withKeys(request, call, view);
       },
     );
+  }
+
+  /** The leader's word came from elsewhere: the keys are this member's own, once it has applied what the leader had. */
+  function withKeys(request: { ID: bigint; keys: boolean }, call: UnaryCall, view: LeaseView): void {
+    member.confirmRead(call.deadlineMs, (error) => {
+      if (error !== null) fail(call, error);
+      else call.reply(timeToLiveOf(request, member.lessor.exists(request.ID) ? view : null));
+    });
   }
 
   /** An unknown lease is an answer, not an error (sem-098). */
@@ -103,17 +116,7 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
     });
   }
 
-  const renew: Renew = (id, call, done) => {
-    whenPrimary(
-      member,
-      Number.POSITIVE_INFINITY,
-      () => call.cancelled || closed,
-      (error) => {
-        if (error !== null) done(error, 0);
-        else member.lessor.renew(id, done);
-      },
-    );
-  };
+  const renew: Renew = (id, call, done) => leader.renew(id, () => call.cancelled || closed, done);
 
   function openKeepAlive(call: StreamCall): StreamListener {
     const refusal = closed ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
@@ -169,6 +172,7 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
     close() {
       closed = true;
       for (const call of [...open]) call.end(statusOfCode('SERVER_STOPPED'));
+      leader.close();
       leaderLoss.close();
     },
   };

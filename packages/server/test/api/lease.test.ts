@@ -20,6 +20,7 @@ import { ResponseHeader } from '../../src/api/header.ts';
 import { decodeKeepAliveRequest, encodeKeepAliveResponse } from '../../src/api/keep-alive.ts';
 import { createLeaseService, type LeaseService } from '../../src/api/lease.ts';
 import { DomainError } from '../../src/errors.ts';
+import { NO_PEERS } from '../../src/network.ts';
 import { TestStreamCall, TestUnaryCall } from '../support/calls.ts';
 import { LeaseWorld } from '../support/lease-world.ts';
 import { TEST_LIMITS } from '../support/watch-client.ts';
@@ -39,10 +40,13 @@ beforeEach(() => {
   world = new LeaseWorld();
   world.lessor.promote(0);
   member = { leader: 1n, committedIndex: 0, memberCount: 1, confirmReadError: null, confirmedReads: 0 };
+  onLeaderChange = () => {};
   service = createLeaseService(
     {
       env: world.env as never,
       ended: false,
+      memberId: 22n,
+      network: NO_PEERS,
       store: world.store as never,
       lessor: world.lessor,
       limits: TEST_LIMITS,
@@ -62,7 +66,11 @@ beforeEach(() => {
         world.env.setTimer(5, () => done(member.confirmReadError));
       },
       onLeaderChange: (listener) => {
-        onLeaderChange = listener;
+        const earlier = onLeaderChange;
+        onLeaderChange = (leader) => {
+          earlier(leader);
+          listener(leader);
+        };
       },
     },
     new ResponseHeader(11n, 22n, { term: 3 }),
