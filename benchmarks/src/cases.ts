@@ -9,6 +9,8 @@ import type { Operation } from './load/operations.ts';
 
 export interface Group {
   readonly name: string;
+  /** Of the cluster, all on this machine; 1 by default. */
+  readonly members?: number;
   readonly fill?: Fill;
   readonly cases: readonly Case[];
 }
@@ -37,6 +39,8 @@ export type Case =
       readonly kind: 'closed';
       readonly clients: Clients;
       readonly mix: readonly Share[];
+      /** Whom the connections are made to, one after the other; the leader by default. */
+      readonly at?: 'all members';
       readonly meanwhile?: Meanwhile;
     })
   /** Open loop at a share of the peak that the real etcd reached in the closed-loop case `peakOf`. */
@@ -257,6 +261,23 @@ export const groups: readonly Group[] = [
         mix: [share({ kind: 'put', valueBytes: 65_536 }, random(K))],
       },
     ],
+  },
+  {
+    name: 'three members',
+    members: 3,
+    fill: { keys: 100 * K },
+    cases: (
+      [
+        ['put, 64 clients', put(100 * K)],
+        ['get, linearizable, 64 clients', get(100 * K)],
+      ] as const
+    ).flatMap(([what, part]): Case[] => {
+      const closed = { kind: 'closed', clients: C64, mix: [part] } as const;
+      return [
+        { ...closed, name: `${what} at the leader of three members` },
+        { ...closed, name: `${what} at all of three members`, at: 'all members' },
+      ];
+    }),
   },
   { name: 'at rest', cases: [{ name: 'at rest, empty', kind: 'idle' }] },
   ...[100 * K, 5 * M].map((keys): Group => {

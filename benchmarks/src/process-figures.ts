@@ -1,6 +1,7 @@
 /** What the kernel knows about a process and about a disk (Linux). */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 
+/** Of one process, or summed over several. */
 export interface ProcessFigures {
   /** User and system time of all threads, with the 10 ms grain of /proc/PID/stat. */
   readonly cpuSec: number;
@@ -16,7 +17,17 @@ export interface ProcessFigures {
 /** USER_HZ: the unit of /proc/PID/stat on every Linux that Node runs on. */
 const TICKS_PER_SEC = 100;
 
-export function processFigures(pid: number): ProcessFigures {
+export function processFigures(pids: readonly number[]): ProcessFigures {
+  const each = pids.map(figuresOfOne);
+  const sum = (name: keyof ProcessFigures) => each.reduce((total, figures) => total + figures[name], 0);
+  return {
+    cpuSec: sum('cpuSec'),
+    anonymousBytes: sum('anonymousBytes'),
+    dirtiedBytes: sum('dirtiedBytes'),
+  };
+}
+
+function figuresOfOne(pid: number): ProcessFigures {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The name, in parentheses, may hold blanks; utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -6,7 +6,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePorts, type ServerProcess, startEtcd, startQuorate } from '@quorate/testing';
 import { type Case, type Fill, type Group, PUTS_PER_TXN, VALUE_BYTES } from './cases.ts';
 import { type Figures, loadFigures, type ServerName } from './figures.ts';
 import type { GeneratorProcess } from './load/generator-process.ts';
@@ -14,11 +13,12 @@ import type { Job, JobResult } from './load/job.ts';
 import { startMeanwhile } from './meanwhile.ts';
 import { Probe } from './probe.ts';
 import { processFigures } from './process-figures.ts';
+import { type ServerUnderTest, startServer } from './server-under-test.ts';
 
 export interface Settings {
   readonly seconds: number;
   readonly warmupSec: number;
-  /** Server on core 0, generator on core 1. */
+  /** Server (all its members) on core 0, generator on core 1. */
   readonly pin: boolean;
   /** Data folders are made below it. */
   readonly dataDirectory: string;
@@ -39,33 +39,28 @@ const QUOTA_BYTES = 16 * 1024 ** 3;
 const SCATTER = 7_919;
 
 export async function runGroup(group: Group, name: ServerName, settings: Settings): Promise<void> {
-  const dataDirectory = mkdtempSync(join(settings.dataDirectory, `bench-${name}-`));
-  let server: ServerProcess | undefined;
+  const folder = mkdtempSync(join(settings.dataDirectory, `bench-${name}-`));
+  let server: ServerUnderTest | undefined;
   try {
-    const [clientPort] = (await freePorts(1)) as [number];
     const start = async () => {
-      const options = {
-        dataDirectory,
-        clientPort,
+      const started = await startServer({
+        name,
+        members: group.members ?? 1,
+        folder,
         flags: [`--quota-backend-bytes=${QUOTA_BYTES}`],
+        env: settings.profileDirectory === null ? {} : profiling(settings.profileDirectory),
         readyTimeoutMs: READY_TIMEOUT_MS,
-        ...(settings.profileDirectory === null ? {} : { env: profiling(settings.profileDirectory) }),
-      };
-      const started = await (name === 'quorate' ? startQuorate(options) : startEtcd(options));
-      if (settings.pin) pin(started.pid, SERVER_CORE);
+      });
+      if (settings.pin) for (const pid of started.pids) pin(pid, SERVER_CORE);
       return started;
     };
     server = await start();
     if (group.fill !== undefined) await fill(group.fill, server, settings.generator);
     for (const one of group.cases) {
       if (one.kind === 'restart') {
-        const restarted: { server: ServerProcess; restartMs: number } = await restart(
-          server,
-          settings,
-          start,
-        );
+        const restarted: Restarted = await restart(server, settings, start);
         server = restarted.server;
-        const { anonymousBytes } = processFigures(server.pid);
+        const { anonymousBytes } = processFigures(server.pids);
         const { restartMs } = restarted;
         settings.onCase(one, { restartMs, idleMemoryMib: anonymousBytes / MIB }, undefined);
       } else if (one.kind === 'idle') {
@@ -78,8 +73,8 @@ export async function runGroup(group: Group, name: ServerName, settings: Setting
   } finally {
     // A process that is killed leaves no profile.
     if (settings.profileDirectory !== null) await server?.end('SIGTERM');
-    await server?.stop();
-    rmSync(dataDirectory, { recursive: true, force: true });
+    await server?.end('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -89,18 +84,18 @@ function profiling(directory: string): Record<string, string> {
 
 async function load(
   one: Exclude<Case, { kind: 'restart' | 'idle' }>,
-  server: ServerProcess,
+  server: ServerUnderTest,
   settings: Settings,
 ): Promise<{ figures: Figures; failure: string | undefined }> {
-  const idleBytes = processFigures(server.pid).anonymousBytes;
+  const idleBytes = processFigures(server.pids).anonymousBytes;
   let peakBytes = idleBytes;
   const sampling = setInterval(() => {
-    peakBytes = Math.max(peakBytes, processFigures(server.pid).anonymousBytes);
+    peakBytes = Math.max(peakBytes, processFigures(server.pids).anonymousBytes);
   }, MEMORY_EVERY_MS);
   const kind = 'meanwhile' in one ? one.meanwhile : undefined;
-  const probe = await Probe.start(server.endpoint);
+  const probe = await Probe.start(server.endpoints[0]);
   try {
-    const beside = kind === undefined ? undefined : startMeanwhile(kind, server.endpoint);
+    const beside = kind === undefined ? undefined : startMeanwhile(kind, server.endpoints[0]);
     const result: JobResult = await settings.generator.run(jobOf(one, server, settings), () => probe.reset());
     const longestStallMs = probe.longestMs();
     const besideSec = settings.warmupSec + settings.seconds;
@@ -121,13 +116,13 @@ async function load(
   }
 }
 
-function target({ endpoint, pid, dataDirectory }: ServerProcess) {
-  return { endpoint, serverPid: pid, serverFolder: dataDirectory };
+function target({ endpoints, pids, folder }: ServerUnderTest) {
+  return { endpoints: [endpoints[0]], serverPids: pids, serverFolder: folder };
 }
 
 function jobOf(
   one: Exclude<Case, { kind: 'restart' | 'idle' }>,
-  server: ServerProcess,
+  server: ServerUnderTest,
   settings: Settings,
 ): Job {
   const { seconds, warmupSec } = settings;
@@ -136,9 +131,11 @@ function jobOf(
     case 'closed':
     case 'keep-alive': {
       const { connections, perConnection: clientsPerConnection } = one.clients;
-      return one.kind === 'closed'
-        ? { ...base, kind: 'closed', connections, clientsPerConnection, mix: one.mix }
-        : { ...base, kind: 'keep-alive', connections, clientsPerConnection, leases: one.leases };
+      if (one.kind === 'keep-alive') {
+        return { ...base, kind: 'keep-alive', connections, clientsPerConnection, leases: one.leases };
+      }
+      const endpoints = one.at === 'all members' ? server.endpoints : base.endpoints;
+      return { ...base, endpoints, kind: 'closed', connections, clientsPerConnection, mix: one.mix };
     }
     case 'open': {
       const { connections, mix } = one;
@@ -151,7 +148,7 @@ function jobOf(
   }
 }
 
-async function fill(what: Fill, server: ServerProcess, generator: GeneratorProcess): Promise<void> {
+async function fill(what: Fill, server: ServerUnderTest, generator: GeneratorProcess): Promise<void> {
   const base = { kind: 'closed', ...target(server), connections: 8 } as const;
   const putMany = { kind: 'put-many', puts: PUTS_PER_TXN, valueBytes: VALUE_BYTES } as const;
   const step = (PUTS_PER_TXN * SCATTER) % what.keys || PUTS_PER_TXN;
@@ -178,25 +175,30 @@ async function fill(what: Fill, server: ServerProcess, generator: GeneratorProce
   if (versions.failed > 0) throw new Error(`${server.name} refused to be filled: ${versions.firstFailure}`);
 }
 
-async function rest(server: ServerProcess, settings: Settings): Promise<Figures> {
+async function rest(server: ServerUnderTest, settings: Settings): Promise<Figures> {
   await sleep(settings.warmupSec * 1_000);
-  const before = processFigures(server.pid);
+  const before = processFigures(server.pids);
   const fromMs = performance.now();
   await sleep(settings.seconds * 1_000);
-  const after = processFigures(server.pid);
+  const after = processFigures(server.pids);
   return {
     restCpu: ((after.cpuSec - before.cpuSec) * 1_000) / (performance.now() - fromMs),
     idleMemoryMib: after.anonymousBytes / MIB,
-    diskMib: folderBytes(server.dataDirectory) / MIB,
+    diskMib: folderBytes(server.folder) / MIB,
   };
+}
+
+interface Restarted {
+  readonly server: ServerUnderTest;
+  readonly restartMs: number;
 }
 
 /** SIGKILL while 64 clients put, then a start on the same folder until the first linearizable get is answered. */
 async function restart(
-  server: ServerProcess,
+  server: ServerUnderTest,
   settings: Settings,
-  start: () => Promise<ServerProcess>,
-): Promise<{ server: ServerProcess; restartMs: number }> {
+  start: () => Promise<ServerUnderTest>,
+): Promise<Restarted> {
   const puts = settings.generator.run({
     kind: 'closed',
     ...target(server),

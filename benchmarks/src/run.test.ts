@@ -17,6 +17,10 @@ const CASES = [
   'lease keep-alive, 64 clients, 1,000 leases',
   'watch: 100 on a prefix, 200 puts/s',
   'put of 64 kB, 64 clients',
+  'put, 64 clients, 1M keys, beside compactions',
+  'put, 64 clients, 1M keys, beside snapshots',
+  'put, 64 clients, 1M keys, beside defragmentation',
+  'put, 64 clients at all of three members',
   'at rest, empty',
   'restart, 100k keys',
 ];

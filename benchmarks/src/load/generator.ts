@@ -28,7 +28,7 @@ process.on('disconnect', () => process.exit(0));
 send({ kind: 'ready' });
 
 async function run(job: Job): Promise<JobResult> {
-  const measurement = new Measurement(job.serverPid, job.serverFolder);
+  const measurement = new Measurement(job.serverPids, job.serverFolder);
   const onMeasuring = () => send({ kind: 'measuring' });
   switch (job.kind) {
     case 'closed':
@@ -36,7 +36,7 @@ async function run(job: Job): Promise<JobResult> {
       const mix = new Mix(job.mix);
       let failure: Promise<string> | undefined;
       const onFailure = (call: MixedCall, key: number) => {
-        failure ??= explain(job.endpoint, call.bytes, key);
+        failure ??= explain(job.endpoints[0] as string, call.bytes, key);
       };
       await withConnections(job, mix.heads, (connections) =>
         job.kind === 'closed'
@@ -100,7 +100,10 @@ async function withConnections(
   const lost = new Promise<never>((_, reject) => {
     onLost = reject;
   });
-  const opening = Array.from({ length: job.connections }, () => Connection.open(job.endpoint, heads, onLost));
+  const opening = Array.from({ length: job.connections }, (_, i) => {
+    const endpoint = job.endpoints[i % job.endpoints.length] as string;
+    return Connection.open(endpoint, heads, onLost);
+  });
   const connections = await Promise.race([Promise.all(opening), lost]);
   try {
     await Promise.race([body(connections), lost]);

@@ -22,9 +22,10 @@ export interface Share {
 export type Span = { readonly warmupSec: number; readonly seconds: number } | { readonly operations: number };
 
 interface JobBase {
-  readonly endpoint: string;
-  /** Processor time of this process, and bytes written to the disk of its folder, are sampled at begin and end. */
-  readonly serverPid: number;
+  /** Connections take one after the other. */
+  readonly endpoints: readonly string[];
+  /** Processor time of these processes, and bytes written to the disk of the folder, are sampled at begin and end. */
+  readonly serverPids: readonly number[];
   readonly serverFolder: string;
   readonly connections: number;
   readonly span: Span;

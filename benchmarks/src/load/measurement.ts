@@ -8,7 +8,7 @@ import { Histogram } from './histogram.ts';
 import type { JobResult } from './job.ts';
 
 export class Measurement {
-  readonly #serverPid: number;
+  readonly #serverPids: readonly number[];
   readonly #serverFolder: string;
   readonly #histograms = new Map<string, Histogram>();
   #recording = false;
@@ -22,8 +22,8 @@ export class Measurement {
   #cpuBefore: NodeJS.CpuUsage = cpuUsage();
   #cpu: NodeJS.CpuUsage = cpuUsage();
 
-  constructor(serverPid: number, serverFolder: string) {
-    this.#serverPid = serverPid;
+  constructor(serverPids: readonly number[], serverFolder: string) {
+    this.#serverPids = serverPids;
     this.#serverFolder = serverFolder;
   }
 
@@ -47,7 +47,7 @@ export class Measurement {
 
   begin(): void {
     this.#diskBefore = deviceWrittenBytes(this.#serverFolder);
-    this.#serverBefore = processFigures(this.#serverPid);
+    this.#serverBefore = processFigures(this.#serverPids);
     this.#cpuBefore = cpuUsage();
     this.#beganMs = performance.now();
     this.#recording = true;
@@ -57,7 +57,7 @@ export class Measurement {
     this.#recording = false;
     this.#endedMs = performance.now();
     this.#cpu = cpuUsage(this.#cpuBefore);
-    this.#serverAfter = processFigures(this.#serverPid);
+    this.#serverAfter = processFigures(this.#serverPids);
     this.#diskAfter = deviceWrittenBytes(this.#serverFolder);
   }
 

@@ -52,6 +52,7 @@ export {
   searchLinearization,
 } from './checkers/wing-gong.ts';
 export { Cluster, type ClusterOptions, type MemberStatus } from './cluster/cluster.ts';
+export { ClusterMember, type MemberPlace } from './cluster/member.ts';
 export { buildRecorder, type RecordedFault, type Recorder } from './crash-image/recorder.ts';
 export {
   type CrashImage,
