@@ -49,11 +49,28 @@ export class Host {
   id = 0n;
   failpoint: Failpoint = NO_FAILPOINTS;
   kill: () => void = () => {};
+  /** What each write of the log takes. */
+  diskDelayMs = 0;
+  #stalled = false;
+  #held: (() => void)[] = [];
 
   constructor(name: string, seed: number) {
     this.name = name;
     this.peerUrl = `http://${name}:2380`;
     this.disk = new SimDisk(new Random(seed, `disk ${name}`));
+  }
+
+  /** Set: the log's disk answers nothing until it is unset. */
+  set stalled(stalled: boolean) {
+    this.#stalled = stalled;
+    if (!stalled) for (const flush of this.#held.splice(0)) flush();
+  }
+
+  /** A write of the log: now, later, or when the disk answers again. */
+  write(env: Env, flush: () => void): void {
+    if (this.#stalled) this.#held.push(() => env.afterPoll(flush));
+    else if (this.diskDelayMs > 0) env.setTimer(this.diskDelayMs, flush);
+    else env.afterPoll(flush);
   }
 }
 
@@ -119,7 +136,7 @@ export class SimCluster {
         failpoint: (at) => host.failpoint(at),
         failpointModule: null,
         modeOf: () => null,
-        inThread: { backend: host.backend, schedule: (flush) => env.afterPoll(flush) },
+        inThread: { backend: host.backend, schedule: (flush) => host.write(env, flush) },
       },
       createLessor,
     );
@@ -145,6 +162,7 @@ export class SimCluster {
     this.network.crash(host.id);
     host.member = null;
     host.failpoint = NO_FAILPOINTS;
+    host.stalled = false;
     host.disk.crash();
     host.backend = host.backend.reopen();
   }
