@@ -260,7 +260,7 @@ export const CASES: readonly Case[] = [
       must(deleted.ok, 'deletes are refused');
       const { revision } = deleted.header;
       // Compaction passes no watcher that keeps the story.
-      await until('the watchers have seen the deletes', 30_000, () => world.storySeen() > revision);
+      await until('the watchers have seen the deletes', 30_000, () => world.storySeen() >= revision);
       const asked = { kind: 'compact', revision } as const;
       const open = world.recorder.begin('operator', asked, first.directEndpoint);
       const compacted = await cluster.observer(first).call(KV.Compact, { revision, physical: true }, 20_000);

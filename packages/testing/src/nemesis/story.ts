@@ -57,8 +57,13 @@ export class Story {
     return Math.max(-1, ...asked);
   }
 
+  /** Without progress nobody knows how far a watch of a few keys is: then compaction may end it. */
+  #judged(): Watcher[] {
+    return [...this.#whole.values(), ...(this.#askProgress ? this.#others : [])];
+  }
+
   seenByAll(): number {
-    return Math.min(...[...this.#whole.values(), ...this.#others].map((watcher) => watcher.reached));
+    return Math.min(...this.#judged().map((watcher) => watcher.reached));
   }
 
   /** Watchers that still lack something of what there is up to `revision`. */
@@ -77,7 +82,7 @@ export class Story {
   }
 
   ended(): string[] {
-    return [...this.#whole.values(), ...this.#others].flatMap((watcher) =>
+    return this.#judged().flatMap((watcher) =>
       watcher.ended === null ? [] : [`${watcher.member}: ${watcher.ended}`],
     );
   }
