@@ -194,11 +194,10 @@ describe('case-68', () => {
     const answers = await Promise.all(
       Array.from(
         { length: many(100) },
-        async () => (await ask(port, { path: '/v3/kv/range', body })).body.length,
+        async () => (await ask(port, { path: '/v3/kv/range', body, timeoutMs: 120_000 })).body.length,
       ),
     );
     expect(Math.min(...answers)).toBeGreaterThan(13_000_000);
-    console.log('http', highest / 1e6);
     expect(highest).toBeLessThan(MAX_ANONYMOUS_BYTES);
     for (const socket of deaf) socket.destroy();
     const request = RangeRequest.encode({ key: Buffer.from('ten/'), rangeEnd: Buffer.from('ten0') });
@@ -209,7 +208,6 @@ describe('case-68', () => {
     );
     clearInterval(watching);
     for (const { status, bytes } of overGrpc) expect([status, bytes > 10_000_000]).toEqual(['0', true]);
-    console.log('grpc', highest / 1e6);
     expect(highest).toBeLessThan(MAX_ANONYMOUS_BYTES);
     await expectWell();
   });

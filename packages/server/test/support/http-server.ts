@@ -57,9 +57,11 @@ export interface HttpRequest {
   readonly body?: string | Buffer;
   readonly headers?: Record<string, string>;
   readonly socketPath?: string;
+  /** Silence after which the request has failed. */
+  readonly timeoutMs?: number;
 }
 
-/** One request with node:http; 20 s at most. */
+/** One request with node:http. */
 export function ask(port: number, what: HttpRequest | string): Promise<HttpAnswer> {
   const asked: HttpRequest = typeof what === 'string' ? { path: what } : what;
   return new Promise((resolve, reject) => {
@@ -73,7 +75,7 @@ export function ask(port: number, what: HttpRequest | string): Promise<HttpAnswe
           ...asked.headers,
         },
         agent: false,
-        timeout: 20_000,
+        timeout: asked.timeoutMs ?? 20_000,
       },
       (response) => {
         const parts: Buffer[] = [];
@@ -88,7 +90,7 @@ export function ask(port: number, what: HttpRequest | string): Promise<HttpAnswe
         );
       },
     );
-    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in 20 s')));
+    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.on('error', reject);
     outgoing.end(asked.body);
   });

@@ -8,17 +8,19 @@
 import type { Env, Timer } from '../../env.ts';
 
 /** Ranges that run at once; each may hold an answer that has not been counted yet. */
-const MAX_RUNNING = 16;
-const MAX_HELD_BYTES = 96 * 1024 * 1024;
+const MAX_RUNNING = 8;
+const MAX_HELD_BYTES = 48 * 1024 * 1024;
 /** A reader may pause for that long while others wait for its room. */
-const SPARED_STALL_MS = 2_000;
+const SPARED_STALL_MS = 5_000;
 const MAX_STALL_MS = 30_000;
 const TICK_MS = 1_000;
 
 /** An answer on its way to its reader. */
 export interface Held {
-  /** The reader has taken something. */
-  progress(): void;
+  /** The reader owes something: it has not taken what was written. */
+  blocked(): void;
+  /** It has. */
+  drained(): void;
   release(): void;
 }
 
@@ -26,6 +28,7 @@ export class Gate {
   readonly #env: Env;
   #running = 0;
   #heldBytes = 0;
+  /** `sinceMs`: since when its reader takes nothing; Infinity while the next move is ours. */
   readonly #held = new Map<Held, { sinceMs: number; readonly giveUp: () => void }>();
   readonly #waiting: (() => void)[] = [];
   #timer: Timer | null = null;
@@ -53,10 +56,13 @@ export class Gate {
 
   /** @param giveUp cuts the reader off */
   hold(bytes: number, giveUp: () => void): Held {
-    const entry = { sinceMs: this.#env.monotonicMs(), giveUp };
+    const entry = { sinceMs: Number.POSITIVE_INFINITY, giveUp };
     const held: Held = {
-      progress: () => {
+      blocked: () => {
         entry.sinceMs = this.#env.monotonicMs();
+      },
+      drained: () => {
+        entry.sinceMs = Number.POSITIVE_INFINITY;
       },
       release: () => {
         if (!this.#held.delete(held)) return;
@@ -88,10 +94,9 @@ export class Gate {
   #tick(): void {
     this.#timer = null;
     const nowMs = this.#env.monotonicMs();
-    const stalled = [...this.#held].sort(([, a], [, b]) => a.sinceMs - b.sinceMs);
     const isCrowded = this.#waiting.length > 0 && this.#heldBytes >= MAX_HELD_BYTES;
-    for (const [held, { sinceMs, giveUp }] of stalled) {
-      if (nowMs - sinceMs < (isCrowded ? SPARED_STALL_MS : MAX_STALL_MS)) break;
+    for (const [held, { sinceMs, giveUp }] of [...this.#held]) {
+      if (nowMs - sinceMs < (isCrowded ? SPARED_STALL_MS : MAX_STALL_MS)) continue;
       giveUp();
       held.release();
     }

@@ -18,7 +18,7 @@ import { PieceQueue } from '../text-sink.ts';
 import type { Turns } from '../turns.ts';
 import { type BodyProblem, readBody } from './body.ts';
 import type { CallOptions } from './call.ts';
-import { Gate } from './gate.ts';
+import { Gate, type Held } from './gate.ts';
 import { HeaderError } from './metadata.ts';
 import { GATEWAY_ROUTES, type GatewayRoute } from './routes.ts';
 import { errorBody, httpCodeOf } from './status.ts';
@@ -215,7 +215,7 @@ export class Gateway {
     }
     response.writeHead(200, { ...ANSWER_FIELDS, ...answer.headers });
     const held = this.#gate.hold(bytes.length, () => response.destroy());
-    const sink = new ResponseSink(request, response, () => held.progress());
+    const sink = new ResponseSink(request, response, held);
     const queue = new PieceQueue(this.#options.turns, sink, () => response.destroy());
     response.on('close', () => {
       queue.close();
@@ -247,12 +247,12 @@ export class Gateway {
 class ResponseSink implements LineSink {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #onProgress: (() => void) | null;
+  readonly #held: Held | null;
 
-  constructor(request: IncomingMessage, response: ServerResponse, onProgress: (() => void) | null = null) {
+  constructor(request: IncomingMessage, response: ServerResponse, held: Held | null = null) {
     this.#request = request;
     this.#response = response;
-    this.#onProgress = onProgress;
+    this.#held = held;
   }
 
   begin(status: Status, hasMessages: boolean): void {
@@ -266,13 +266,13 @@ class ResponseSink implements LineSink {
 
   write(text: string): boolean {
     const takesMore = this.#response.write(text);
-    if (takesMore) this.#onProgress?.();
+    if (!takesMore) this.#held?.blocked();
     return takesMore;
   }
 
   onDrain(listener: () => void): void {
     this.#response.once('drain', () => {
-      this.#onProgress?.();
+      this.#held?.drained();
       listener();
     });
   }
