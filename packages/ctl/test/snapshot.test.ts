@@ -9,6 +9,9 @@ import { etcdctl, ours } from './harness.ts';
 
 const installed = findProgram('etcdctl') !== null;
 
+/** From source, on a busy machine, a start takes its time. */
+const readyTimeoutMs = 60_000;
+
 let folder: string;
 let server: ServerProcess;
 let saved: string;
@@ -18,12 +21,12 @@ beforeAll(async () => {
   process.env.QUORATE_FROM_SOURCE = '1';
   folder = mkdtempSync(join(tmpdir(), 'quorate-ctl-'));
   saved = join(folder, 'saved.db');
-  server = await startQuorate();
+  server = await startQuorate({ readyTimeoutMs });
   const client = connect(server.endpoint);
   for (let i = 0; i < 30; i++) await client.kv.put(`key-${i % 10}`, `value ${i}`);
   await client.kv.delete('key-3');
   client.close();
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await server.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -96,7 +99,7 @@ describe('snapshot', () => {
       stdout: '',
       stderr: `restored ${saved} to ${dataDirectory}: member 8e9e05c52164694d, cluster cdf818194e3a8c32, revision 32\n`,
     });
-    const again = await startQuorate({ dataDirectory });
+    const again = await startQuorate({ dataDirectory, readyTimeoutMs });
     try {
       const hash = (at: string) => ours({ args: [`--endpoints=${at}`, 'endpoint', 'hashkv', '-w', 'json'] });
       const of = async (at: string) => JSON.parse((await hash(at)).stdout)[0].HashKV.hash;
@@ -118,7 +121,7 @@ describe('snapshot', () => {
     const hashOfFile = await ours({ args: ['hashkv', saved, '--rev=20'] });
     expect(hashOfFile.stdout).toMatch(/^\d+, 20, -1\n$/);
     expect((await ours({ args: ['hashkv', dataDirectory, '--rev=20'] })).stdout).toBe(hashOfFile.stdout);
-  }, 60_000);
+  }, 120_000);
 
   test('restore refuses a folder with something in it, a damaged file, and half of a pair of flags', async () => {
     const refused = (args: string[]) => ours({ args: ['snapshot', 'restore', ...args] });

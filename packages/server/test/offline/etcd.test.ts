@@ -21,6 +21,9 @@ const installed = findProgram('etcd') !== null && findProgram('etcdctl') !== nul
 const seed = Number(process.env.QUORATE_SEED ?? 20_261_121);
 const scale = Number(process.env.QUORATE_TEST_SCALE ?? 1);
 
+/** From source, on a busy machine, a start takes its time. */
+const readyTimeoutMs = 60_000;
+
 let folder: string;
 let made = 0;
 beforeAll(() => {
@@ -96,7 +99,7 @@ interface History {
   readonly compactRevision: number;
   /** HashKV at every revision above the compact one: at that one 3.4 refuses to hash. */
   readonly hashes: ReadonlyMap<number, number>;
-  /** Current keys with all their fields, and leases with their keys. */
+  /** Current keys with all their fields, and leases with their keys (which etcd tells in no order). */
   readonly state: unknown;
 }
 
@@ -112,7 +115,7 @@ async function historyOf(client: Client): Promise<History> {
   const leases = [];
   for (const id of (await client.lease.list()).toSorted((a, b) => (a < b ? -1 : 1))) {
     const { grantedSec, keys: attached } = await client.lease.timeToLive(id, { keys: true });
-    leases.push({ id, grantedSec, attached: attached.map((key) => Buffer.from(key).toString()) });
+    leases.push({ id, grantedSec, attached: attached.map((key) => Buffer.from(key).toString()).sort() });
   }
   return { revision, compactRevision, hashes, state: { keys, leases } };
 }
@@ -153,7 +156,7 @@ describe.skipIf(!installed)('a way in and a way back (needs etcd and etcdctl)', 
     mkdirSync(dataDirectory, { mode: 0o700 });
 
     // The database of an etcd that stopped cleanly has all of its log.
-    let etcd = await startEtcd({ dataDirectory });
+    let etcd = await startEtcd({ dataDirectory, readyTimeoutMs });
     await withClient(etcd, (client) => fill(client, random, 80 * scale));
     const saved = name('saved');
     etcdctl(`--endpoints=${etcd.endpoint}`, 'snapshot', 'save', saved);
@@ -183,7 +186,7 @@ describe.skipIf(!installed)('a way in and a way back (needs etcd and etcdctl)', 
     });
 
     // More writes, a kill, and the older database: all of them are in the log alone.
-    etcd = await startEtcd({ dataDirectory });
+    etcd = await startEtcd({ dataDirectory, readyTimeoutMs });
     await withClient(etcd, (client) => fill(client, random, 60 * scale));
     const before = await withClient(etcd, historyOf);
     const inUse = name('in-use');
@@ -209,7 +212,7 @@ describe.skipIf(!installed)('a way in and a way back (needs etcd and etcdctl)', 
     expect(outcome.replayedEntries).toBeGreaterThan(20);
     expect(outcome.revision).toBe(before.revision);
 
-    const ours = await startQuorate({ dataDirectory: migrated });
+    const ours = await startQuorate({ dataDirectory: migrated, readyTimeoutMs });
     const back = name('back');
     try {
       const here = await withClient(ours, historyOf);
@@ -221,7 +224,7 @@ describe.skipIf(!installed)('a way in and a way back (needs etcd and etcdctl)', 
 
     const returned = name('returned');
     etcdctl('snapshot', 'restore', back, `--data-dir=${returned}`);
-    const again = await startEtcd({ dataDirectory: returned });
+    const again = await startEtcd({ dataDirectory: returned, readyTimeoutMs });
     try {
       expect(await withClient(again, historyOf)).toEqual(before);
       await withClient(again, async (client) => {
