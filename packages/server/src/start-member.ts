@@ -11,22 +11,14 @@
  *   4. Raft starts from the log, the applier from the store's applied index; what lies between is applied again.
  *
  * Opening reads neither log nor store as a whole, so the time it takes does not depend on the number of keys.
- * Read next: `member-runtime.ts`.
+ * Read next: `recovery.ts`, `member-runtime.ts`.
  */
 import { mapSizeFor, openStore, type Store } from '@quorate/mvcc';
 import { etcdApi, limits as protocolLimits } from '@quorate/proto';
-import { type ConfState, type HardState, NONE, type RaftConfig, RawNode } from '@quorate/raft';
-import {
-  openWal,
-  openWalInline,
-  type Recovered,
-  type Wal,
-  type WalBatch,
-  type WalOptions,
-} from '@quorate/wal';
+import { EMPTY_CONF, type HardState, type RaftConfig, RawNode } from '@quorate/raft';
+import { openWal, openWalInline, type Recovered, type Wal, type WalOptions } from '@quorate/wal';
 import { Alarms } from './alarms.ts';
 import { Applier } from './apply/applier.ts';
-import { clearIntent, readIntent } from './consensus/install-intent.ts';
 import { SnapshotImages } from './consensus/snapshot-images.ts';
 import { WalStorage } from './consensus/wal-storage.ts';
 import { type DataFolder, DataFolderError, openDataFolder } from './data-folder.ts';
@@ -37,25 +29,15 @@ import type { Lessor } from './lease/lessor.ts';
 import { type Member, type MemberInfo, type MemberLimits, MemberRemovedError } from './member.ts';
 import type { MemberConfig, MemberIdentity, World } from './member-config.ts';
 import { MemberRuntime } from './member-runtime.ts';
-import { bootstrapEntries, type InitialCluster } from './membership/bootstrap.ts';
-import { clusterVersionOf, compareReleases, parseRelease } from './membership/cluster-version.ts';
 import { ConfHistory } from './membership/conf-history.ts';
-import { forceNewCluster } from './membership/force-new.ts';
 import { formatId } from './membership/ids.ts';
-import { beginCluster, joinCluster } from './membership/join.ts';
 import { decodeLogMetadata, encodeLogMetadata, isLogMetadata } from './membership/log-metadata.ts';
 import { Members } from './membership/members.ts';
+import { initialPeers, plannedCluster } from './membership/plan.ts';
+import { bootstrap, checkTogether, checkVersion, finishInstall, forceAlone } from './recovery.ts';
 
 /** Young entries that raft keeps in memory for followers; what is older is read from the log's files. */
 const TAIL_BYTES = 8 * 1024 * 1024;
-
-const EMPTY_CONF: ConfState = {
-  voters: [],
-  votersOutgoing: [],
-  learners: [],
-  learnersNext: [],
-  autoLeave: false,
-};
 
 /** Makes the lessor of a member: it reads the store, and proposes the end of leases through the member. */
 export type LessorFactory = (parts: {
@@ -185,35 +167,11 @@ function openLog(
   );
 }
 
-/** What a newer release wrote may mean nothing to this one (sem-198). */
-function checkVersion({ clusterVersion, downgradeTarget }: Members): void {
-  const own = parseRelease(etcdApi.version);
-  const agreed = clusterVersion === null ? null : parseRelease(clusterVersion);
-  if (own === null || agreed === null || compareReleases(own, agreed) >= 0) return;
-  if (downgradeTarget === clusterVersionOf(own)) return;
-  throw new DataFolderError(
-    'newer-cluster',
-    `invalid downgrade; server version ${etcdApi.version} is lower than determined cluster version ${clusterVersion}`,
-  );
-}
-
 /** Stands in the options of a log that exists and says itself whose it is. */
 const NOBODY: MemberIdentity = { clusterId: 0n, memberId: 0n };
 
 function hasLog(world: World, folder: DataFolder): boolean {
   return world.disk.list(folder.walDirectory).some((name) => name.endsWith('.wal'));
-}
-
-type PlannedCluster = InitialCluster & { readonly peers?: readonly MemberInfo[] };
-
-/**
- * What the flags say about a member without a log. They count only then, as in etcd; afterwards names, URLs and token may change
- * without making it another member.
- */
-function plannedCluster(config: MemberConfig, world: World): Promise<PlannedCluster> {
-  return config.initialClusterState === 'existing'
-    ? joinCluster(config, world.fetchCluster)
-    : beginCluster(config, world.fetchCluster);
 }
 
 function checkOwner(found: MemberIdentity, planned: MemberIdentity, folder: DataFolder): void {
@@ -222,129 +180,6 @@ function checkOwner(found: MemberIdentity, planned: MemberIdentity, folder: Data
     'inconsistent',
     `the log in ${folder.walDirectory} was created for another cluster and holds nothing yet: remove the data folder`,
   );
-}
-
-/** Those to talk to until the list of members is applied: a member that joins, or that was killed soon after it did. */
-async function initialPeers(
-  config: MemberConfig,
-  world: World,
-  cluster: PlannedCluster | null,
-  members: Members,
-): Promise<readonly MemberInfo[]> {
-  if (members.list().length > 0) return [];
-  const planned = cluster ?? (await plannedPeers(config, world));
-  return planned.peers ?? planned.members.map((member) => ({ ...member, clientUrls: [], isLearner: false }));
-}
-
-/** The log has entries and none is applied. */
-async function plannedPeers(config: MemberConfig, world: World): Promise<PlannedCluster> {
-  if (config.initialClusterState === 'new') return beginCluster(config, undefined);
-  return joinCluster(config, world.fetchCluster);
-}
-
-/**
- * Finishes what a crash interrupted between the store's replacement and the log's restart.
- * @returns the hard state saved with the restarted log; null when there was nothing to do
- */
-async function finishInstall(
-  config: MemberConfig,
-  world: World,
-  wal: Wal,
-  recovered: Recovered,
-  store: Store,
-  members: Members,
-): Promise<HardState | null> {
-  const intent = readIntent(world.disk, config.dataDirectory);
-  if (intent === null) return null;
-  const { index, term } = intent;
-  const replaced = store.appliedIndex === index && store.appliedTerm === term;
-  let hardState: HardState | null = null;
-  if (replaced && members.conf !== null && wal.term(index) !== term) {
-    const saved = recovered.hardState ?? { term: 0, vote: NONE, commit: 0 };
-    // In a term this log had not heard of, this member has not voted.
-    hardState = {
-      term: Math.max(saved.term, term),
-      vote: term > saved.term ? NONE : saved.vote,
-      commit: index,
-    };
-    await appended(wal, {
-      entries: [],
-      hardState,
-      snapshotMarker: { index, term, conf: members.conf },
-      mustSync: true,
-    });
-    world.env.log.log('info', 'finished installing a snapshot', { index, term });
-  }
-  clearIntent(world.disk, config.dataDirectory);
-  return hardState;
-}
-
-function appended(wal: Wal, batch: WalBatch): Promise<void> {
-  return new Promise((resolve, reject) => {
-    wal.append(batch, (error) => (error === null ? resolve() : reject(error)));
-  });
-}
-
-async function forceAlone(
-  wal: Wal,
-  { memberId }: MemberIdentity,
-  store: Store,
-  members: Members,
-  hardState: HardState,
-  env: Env,
-): Promise<HardState> {
-  const applied = { index: store.appliedIndex, conf: members.conf ?? EMPTY_CONF };
-  const forced = forceNewCluster(wal, memberId, applied, hardState);
-  env.log.log('warn', 'forcing a new cluster of this member alone', { removed: forced.entries.length });
-  await appended(wal, { ...forced, mustSync: true });
-  return forced.hardState;
-}
-
-function checkTogether(wal: Wal, recovered: Recovered, store: Store, folder: DataFolder): void {
-  const { appliedIndex } = store;
-  const problem = (what: string) =>
-    new DataFolderError(
-      'inconsistent',
-      `log and store do not belong together (${what}); ` +
-        `one of ${folder.walDirectory} and ${folder.storeDirectory} was lost or replaced: restore both or start anew`,
-    );
-  if (recovered.created && appliedIndex > 0) {
-    throw problem(`the log is new, the store has applied entry ${appliedIndex}`);
-  }
-  if (appliedIndex > wal.lastIndex()) {
-    throw problem(`the store has applied entry ${appliedIndex}, the log ends at ${wal.lastIndex()}`);
-  }
-  if (appliedIndex + 1 < wal.firstIndex()) {
-    throw problem(`the store has applied entry ${appliedIndex}, the log begins at ${wal.firstIndex()}`);
-  }
-  const term = wal.term(appliedIndex);
-  if (appliedIndex > 0 && term !== undefined && term !== store.appliedTerm) {
-    throw problem(
-      `entry ${appliedIndex} has term ${term} in the log, the store applied one of term ${store.appliedTerm}`,
-    );
-  }
-}
-
-/**
- * A log without a single entry is that of a new member, also when it exists: the last start may have ended right
- * after creating it.
- * @returns the state raft starts from; what the store has applied was certainly committed
- */
-async function bootstrap(
-  wal: Wal,
-  saved: HardState | null,
-  store: Store,
-  cluster: PlannedCluster | null,
-): Promise<HardState> {
-  if (cluster === null || wal.lastIndex() > 0) {
-    const known = saved ?? { term: store.appliedTerm, vote: NONE, commit: 0 };
-    return { ...known, commit: Math.max(known.commit, store.appliedIndex) };
-  }
-  // One that joins has no first entries of its own. It may have voted before it got any.
-  if (cluster.peers !== undefined) return saved ?? { term: 0, vote: NONE, commit: 0 };
-  const { entries, hardState } = bootstrapEntries(cluster);
-  await appended(wal, { entries, hardState, mustSync: true });
-  return hardState;
 }
 
 async function assemble(parts: {
