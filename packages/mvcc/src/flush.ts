@@ -15,7 +15,7 @@ import { successor } from './bytes.ts';
 import type { MvccFailpoint } from './failpoints.ts';
 import { MAX_HEAD_ENTRY_BYTES, writeHeadEntry } from './head-entry.ts';
 import type { MetaLayers } from './meta-layer.ts';
-import type { StoreLimits } from './options.ts';
+import type { StoreLimits, StoreOptions } from './options.ts';
 import type { ReadView } from './read/view.ts';
 import { type AppliedState, FORMAT, type HeadsState, type RemovalState, readRemoval } from './state.ts';
 import type { ImagePin } from './transfer/image.ts';
@@ -35,6 +35,7 @@ export interface FlushOptions {
   readonly fatal: (error: Error) => void;
   /** Opens a reader on the file that is current now. */
   readonly reopen: () => BackendReader;
+  readonly flushRow: NonNullable<StoreOptions['flushRow']>;
   readonly applied: AppliedState;
   readonly heads: HeadsState;
   readonly removal: RemovalState;
@@ -199,6 +200,8 @@ export class Flusher {
       compactRevision: view.compactRevision,
     };
     const segment = view.records.seal();
+    const row = this.#o.flushRow();
+    if (row !== null) meta.apply([row.table, row.key, row.value]);
     const changes = meta.seal();
     this.#sealedState = state;
     this.#dirty = false;

@@ -25,6 +25,11 @@ export interface StoreOptions {
    * replay exactly. Always so with a backend that is not LMDB. Default false: one worker thread.
    */
   readonly inThread?: boolean;
+  /**
+   * A row beside the keys that changes with every entry, such as a hash of all of them: asked for at each flush instead of being put each time, and
+   * durable together with the state it belongs to. Null: none.
+   */
+  readonly flushRow?: () => { readonly table: string; readonly key: Uint8Array; readonly value: Uint8Array } | null;
   /** See `MVCC_FAILPOINTS`. */
   readonly failpoint?: (name: MvccFailpoint) => void;
   /** Address space reserved for the file: more than it can ever grow. Default: see `mapSizeFor`. */

@@ -120,6 +120,7 @@ export class MvccStore implements Store {
       failpoint: this.#options.failpoint ?? (() => {}),
       fatal: (error) => this.#fatal(error),
       reopen: (): BackendReader => this.#backendAgain().openReader(),
+      flushRow: this.#options.flushRow ?? (() => null),
       applied,
       heads,
       removal: readRemoval(reader),

@@ -128,8 +128,11 @@ export interface WriteTransaction {
   removeMeta(table: string, key: Uint8Array): void;
   /** Marks everything below `revision` as compacted, at once for every reader. Physical removal follows in the background. */
   compact(revision: number): void;
-  /** @returns what changed, null when no key did */
-  commit(): EventBatch | null;
+  /**
+   * @param fold called first, with what changed: brings up to date what `StoreOptions.flushRow` gives
+   * @returns what changed, null when no key did
+   */
+  commit(fold?: (batch: EventBatch | null) => void): EventBatch | null;
   abort(): void;
 }
 

@@ -181,10 +181,11 @@ export class StoreTransaction implements WriteTransaction {
     this.#compactRevision = revision;
   }
 
-  commit(): EventBatch | null {
+  commit(fold?: (batch: EventBatch | null) => void): EventBatch | null {
     assert(this.#open, 'a transaction ends once');
     this.#open = false;
     const batch = this.#changeCount === 0 ? null : { revision: this.revision, events: this.#events() };
+    fold?.(batch);
     this.#end({
       index: this.#index,
       term: this.#term,

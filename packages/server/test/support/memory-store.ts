@@ -140,10 +140,12 @@ export class MemoryStore implements Needed {
       removeMeta: (table, key) => void meta.push([table, name(key), null]),
       compact: (at) => this.compact(at),
       abort() {},
-      commit: () => {
+      commit: (fold) => {
         this.appliedIndex = index;
         for (const [table, key, value] of meta) this.#setMeta(table, key, value);
-        return records.length === 0 ? null : this.#commit(revision, records);
+        const batch = records.length === 0 ? null : this.#commit(revision, records);
+        fold?.(batch);
+        return batch;
       },
     };
   }

@@ -114,8 +114,8 @@ export class Invariants {
         throw this.broken('applied without gaps', `${name} applies ${index} after ${last}`);
       const transaction = begin(index, term);
       const commit = transaction.commit.bind(transaction);
-      transaction.commit = () => {
-        const events = commit();
+      transaction.commit = (fold) => {
+        const events = commit(fold);
         if (!isAlive()) return events;
         last = index;
         if (events !== null && events.revision !== lastRevision + 1) {
