@@ -106,8 +106,8 @@ export class Cluster {
       ...this.#options.env,
       ...this.#options.envOf?.(name),
     });
-    await this.mesh.proxy(name, clientPort, ownClientPort);
-    await this.mesh.proxy(name, peerPort, ownPeerPort);
+    await this.mesh.proxy(name, clientPort, ownClientPort, 'clients');
+    await this.mesh.proxy(name, peerPort, ownPeerPort, 'members');
     this.members.push(member);
     return member;
   }

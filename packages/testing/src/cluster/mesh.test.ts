@@ -21,7 +21,7 @@ async function world(pids = new Map<number, string>()): Promise<{ near: Socket; 
   server.listen(target, '127.0.0.1');
   await once(server, 'listening');
   mesh = new Mesh(() => pids);
-  await mesh.proxy('m1', port, target);
+  await mesh.proxy('m1', port, target, pids.size > 0 ? 'members' : 'clients');
   const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   near.on('error', () => {});
   const [far] = (await once(server, 'connection')) as [Socket];

@@ -35,10 +35,17 @@ export class Mesh {
     return [...this.#links.values()];
   }
 
-  /** Listens on `port` for connections to `member`, which listens on `target`. */
-  proxy(member: string, port: number, target: number): Promise<void> {
+  /**
+   * Listens on `port` for connections to `member`, which listens on `target`. `callers`: who comes there; finding out
+   * which member it is costs time, clients are all the same.
+   */
+  proxy(member: string, port: number, target: number, callers: 'clients' | 'members'): Promise<void> {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
-      this.#connect(member, socket, port, target);
+      this.#sockets.add(socket);
+      socket.on('error', () => {});
+      socket.once('close', () => this.#sockets.delete(socket));
+      if (callers === 'clients') this.#connect(member, CLIENT, socket, target);
+      else void this.#callerOf(socket, port).then((caller) => this.#connect(member, caller, socket, target));
     });
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
@@ -47,17 +54,19 @@ export class Mesh {
     });
   }
 
-  #connect(member: string, socket: Socket, port: number, target: number): void {
+  async #callerOf(socket: Socket, port: number): Promise<string> {
     const pids = this.#pids();
-    const owner = ownerOf(socket.remotePort ?? 0, port, [...pids.keys()]);
-    const caller = owner === null ? CLIENT : (pids.get(owner) ?? CLIENT);
+    const owner = await ownerOf(socket.remotePort ?? 0, port, [...pids.keys()]);
+    return owner === null ? CLIENT : (pids.get(owner) ?? CLIENT);
+  }
+
+  #connect(member: string, caller: string, socket: Socket, target: number): void {
+    if (socket.destroyed) return;
     const onward = dial({ host: '127.0.0.1', port: target, allowHalfOpen: true, noDelay: true });
     socket.setNoDelay(true);
-    for (const end of [socket, onward]) {
-      this.#sockets.add(end);
-      end.on('error', () => {});
-      end.once('close', () => this.#sockets.delete(end));
-    }
+    this.#sockets.add(onward);
+    onward.on('error', () => {});
+    onward.once('close', () => this.#sockets.delete(onward));
     // Nobody listens there: say so as the system would.
     onward.once('error', () => socket.resetAndDestroy());
     this.link(caller, member).carry(socket, onward);

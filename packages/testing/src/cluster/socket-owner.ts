@@ -1,20 +1,24 @@
 /**
  * Who opened a loopback connection: from the port to the socket's inode (/proc/net/tcp), from there to the process that
  * holds it (/proc/PID/fd). This tells a proxy which member is calling, whatever the protocol says. Linux only.
+ *
+ * On a busy machine this takes long (hundreds of milliseconds were seen), so nothing here blocks the event loop.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 
 /** The one of `pids` whose socket is bound to local `port` and connected to `toPort`; null: none of them. */
-export function ownerOf(port: number, toPort: number, pids: readonly number[]): number | null {
-  const inode = inodeOf(port, toPort);
+export async function ownerOf(port: number, toPort: number, pids: readonly number[]): Promise<number | null> {
+  const inode = await inodeOf(port, toPort);
   if (inode === null) return null;
-  return pids.find((pid) => holds(pid, inode)) ?? null;
+  for (const pid of pids) if (await holds(pid, inode)) return pid;
+  return null;
 }
 
-function inodeOf(port: number, toPort: number): string | null {
+async function inodeOf(port: number, toPort: number): Promise<string | null> {
   const ending = (number: number) => `:${number.toString(16).toUpperCase().padStart(4, '0')}`;
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    for (const line of readFileSync(table, 'utf8').split('\n')) {
+    const text = await readFile(table, 'utf8').catch(() => '');
+    for (const line of text.split('\n')) {
       const fields = line.trim().split(/\s+/);
       if (fields[1]?.endsWith(ending(port)) && fields[2]?.endsWith(ending(toPort))) return fields[9] ?? null;
     }
@@ -22,16 +26,11 @@ function inodeOf(port: number, toPort: number): string | null {
   return null;
 }
 
-function holds(pid: number, inode: string): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
-      try {
-        return readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
-      } catch {
-        return false; // closed meanwhile
-      }
-    });
-  } catch {
-    return false; // ended meanwhile
-  }
+async function holds(pid: number, inode: string): Promise<boolean> {
+  // The process may have ended meanwhile, or closed the descriptor.
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const targets = await Promise.all(
+    descriptors.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')),
+  );
+  return targets.includes(`socket:[${inode}]`);
 }

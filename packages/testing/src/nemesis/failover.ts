@@ -142,6 +142,7 @@ export async function measureFailover(options: FailoverOptions): Promise<Measure
   );
   for (const scenario of wanted) {
     const clusters = await Promise.all(kinds.map((kind) => start(kind, /disk/.test(scenario.name))));
+    let whole = false;
     try {
       for (let time = 0; time < Math.max(1, Math.round(scenario.times * scale)); time++) {
         for (const { cluster, disks } of clusters) {
@@ -154,9 +155,10 @@ export async function measureFailover(options: FailoverOptions): Promise<Measure
           );
         }
       }
+      whole = true;
     } finally {
       for (const { cluster, disks } of clusters) {
-        await cluster.stop();
+        await cluster.stop({ keepLogs: !whole });
         for (const disk of disks.values()) disk.unmount();
       }
     }
