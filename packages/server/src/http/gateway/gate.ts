@@ -11,7 +11,7 @@ import type { Env, Timer } from '../../env.ts';
 const MAX_RUNNING = 8;
 const MAX_HELD_BYTES = 48 * 1024 * 1024;
 /** A reader may pause for that long while others wait for its room. */
-const SPARED_STALL_MS = 5_000;
+const SPARED_STALL_MS = 10_000;
 const MAX_STALL_MS = 30_000;
 const TICK_MS = 1_000;
 
