@@ -29,7 +29,11 @@ export interface StoreOptions {
    * A row beside the keys that changes with every entry, such as a hash of all of them: asked for at each flush instead of being put each time, and
    * durable together with the state it belongs to. Null: none.
    */
-  readonly flushRow?: () => { readonly table: string; readonly key: Uint8Array; readonly value: Uint8Array } | null;
+  readonly flushRow?: () => {
+    readonly table: string;
+    readonly key: Uint8Array;
+    readonly value: Uint8Array;
+  } | null;
   /** See `MVCC_FAILPOINTS`. */
   readonly failpoint?: (name: MvccFailpoint) => void;
   /** Address space reserved for the file: more than it can ever grow. Default: see `mapSizeFor`. */
@@ -53,6 +57,10 @@ export interface StoreLimits {
   readonly headPartEntries: number;
   /** Flushed records kept in memory: recent events and values without a look into LMDB. */
   readonly ringBytes: number;
+  /** Memory for runs of keys as they go on the wire (docs/decisions/0007-run-images.md); 0: none. */
+  readonly imageBytes: number;
+  /** Keys in one of them. */
+  readonly imageKeys: number;
   /** Longest work in one turn on a long read. */
   readonly sliceMs: number;
   /** Records looked at in one slice of physical removal. */
@@ -69,6 +77,8 @@ export const DEFAULT_LIMITS: StoreLimits = {
   headLagRecords: 200_000,
   headPartEntries: 2_000,
   ringBytes: 4 << 20,
+  imageBytes: 32 << 20,
+  imageKeys: 256,
   sliceMs: 2,
   removeSliceRecords: 2_000,
   blockKeys: 512,

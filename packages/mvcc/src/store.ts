@@ -16,6 +16,7 @@ import { readEvents } from './read/events.ts';
 import { HashRead } from './read/hash.ts';
 import { Heads } from './read/heads.ts';
 import { PageCounts } from './read/page-counts.ts';
+import { PageRead } from './read/pages/page-read.ts';
 import { RangeRead } from './read/range-read.ts';
 import { Records } from './read/records.ts';
 import { runSliced, type SlicedWork } from './read/sliced.ts';
@@ -31,7 +32,9 @@ import type { ImageSink, ImageSource, StoreImage } from './transfer/types.ts';
 import {
   type EventBatch,
   type KeyRecord,
+  type PageOptions,
   type RangeOptions,
+  type RangePage,
   type RangeResult,
   type Store,
   StoreBusyError,
@@ -108,6 +111,8 @@ export class MvccStore implements Store {
       longKeys: heads.longKeys,
       revision: applied.revision,
       compactRevision: applied.compactRevision,
+      imageBytes: this.limits.imageBytes,
+      imageKeys: this.limits.imageKeys,
     });
     const walked = walkTail(view, reader, heads);
     const flusher = new Flusher({
@@ -209,6 +214,15 @@ export class MvccStore implements Store {
     this.#sliced(() => new RangeRead(this.#view, options, this.#core.pages), done);
   }
 
+  rangePage(options: PageOptions, done: (error: Error | null, page: RangePage | null) => void): void {
+    this.#sliced(() => new PageRead(this.#view, options, this.#core.pages), done);
+  }
+
+  /** `rangePage` in one go: for tests. */
+  rangePageSync(options: PageOptions): RangePage {
+    return new PageRead(this.#view, options, this.#core.pages).step(() => 0, 1)!;
+  }
+
   rangeSync(options: RangeOptions): RangeResult {
     return new RangeRead(this.#view, options, this.#core.pages).step(() => 0, 1)!;
   }
@@ -280,6 +294,12 @@ export class MvccStore implements Store {
           (failure, hash) => done(failure, hash ?? 0),
         );
     });
+  }
+
+  /** What images of runs take now. */
+  get images(): { readonly count: number; readonly bytes: number } {
+    const { imageCount, bytes } = this.#view.images;
+    return { count: imageCount, bytes };
   }
 
   sizes(): { totalBytes: number; inUseBytes: number } {

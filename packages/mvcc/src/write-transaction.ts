@@ -149,6 +149,7 @@ export class StoreTransaction implements WriteTransaction {
     records.active.append(fields);
     if (isLongKey(what.key)) this.#view.longKeys = true;
     layer.set(entry, fields);
+    this.#view.images.changed(what.key, this.revision);
     this.#view.revision = this.revision;
   }
 

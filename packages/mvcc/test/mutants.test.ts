@@ -84,6 +84,6 @@ test(`case-02 the comparison notices an applied index flushed without its data (
   expect(survives(stateFirst)).toBe(false);
 });
 
-test(`the same wrapping without a fault survives (seed ${seed})`, () => {
+test(`the same wrapping without a fault survives (seed ${seed})`, { timeout: 120_000 }, () => {
   expect(survives((backend) => backend)).toBe(true);
 });

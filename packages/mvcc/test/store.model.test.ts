@@ -17,14 +17,17 @@ for (const longKeys of [false, true]) {
   test(`sem-019..076: the store answers as the model does (${name}, seed ${seed}, ${numRuns} runs)`, {
     timeout: 600_000,
   }, () => {
+    let images = 0;
     fc.assert(
       fc.property(fc.commands(arbitraryCommands(longKeys), { maxCommands: 120, size: '+2' }), (commands) => {
         const harness = new Harness();
         fc.modelRun(() => ({ model: {}, real: harness }), commands);
         harness.settle();
+        images = Math.max(images, harness.mostImages);
         expect(harness.reads.filter((read) => !read.done)).toEqual([]);
       }),
       { seed, numRuns, endOnFailure: false },
     );
+    expect(images).toBeGreaterThan(1);
   });
 }

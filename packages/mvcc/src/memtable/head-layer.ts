@@ -139,6 +139,12 @@ export class HeadLayer {
     this.#order.scan(low, visit);
   }
 
+  /** Keys of this layer below and above `key`, with about 200 of its keys between them; null where there are none. */
+  around(key: Uint8Array): { low: Uint8Array | null; high: Uint8Array | null } {
+    const { low, high } = this.#order.around(key);
+    return { low: low === null ? null : this.key(low), high: high === null ? null : this.key(high) };
+  }
+
   compare(entry: number, key: Uint8Array): number {
     return this.#keys.compare(entry, key);
   }

@@ -66,6 +66,13 @@ export class SortedEntries {
     }
   }
 
+  /** Bounds of the two or so leaves around `key`: entries there, null where there are none. */
+  around(key: Uint8Array): { low: number | null; high: number | null } {
+    const first = this.#leafFor(key) & ~1;
+    const next = this.#leaves[first + 2];
+    return { low: first === 0 ? null : this.#leaves[first]!.entries[0]!, high: next?.entries[0] ?? null };
+  }
+
   /** Sum of deltas in `[low, high)`; null: no bound. */
   deltaBetween(low: Uint8Array, high: Uint8Array | null): number {
     return this.#deltaBelow(high) - this.#deltaBelow(low);

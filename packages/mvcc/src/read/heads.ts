@@ -114,6 +114,12 @@ export class Heads {
     return { items: merge(sources, next, dead), next };
   }
 
+  /** Bounds around `key` from the layer with most keys of what is not on disk; null: none. */
+  around(key: Uint8Array): { low: Uint8Array | null; high: Uint8Array | null } {
+    const { active, sealed } = this;
+    return (sealed !== null && sealed.count > active.count ? sealed : active).around(key);
+  }
+
   /** Keys that have `lease`, in order. */
   leaseKeys(lease: bigint): Uint8Array[] {
     const keys: Uint8Array[] = [];

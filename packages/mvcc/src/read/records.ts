@@ -6,7 +6,7 @@
  */
 import { assert, InvariantError } from '../assert.ts';
 import type { BackendReader } from '../backend/backend.ts';
-import { copyBytes } from '../bytes.ts';
+import { copyBytes, EMPTY } from '../bytes.ts';
 import { RecordSegment } from '../memtable/record-segment.ts';
 import { REVISION_KEY_BYTES, readMain, readSub, revisionKey, writeRevisionKey } from '../revision.ts';
 import type { RecordFrame, RecordSource } from '../stored-record.ts';
@@ -18,6 +18,7 @@ export type RecordVisitor = (main: number, sub: number, frame: RecordFrame, stab
 export class Records implements RecordSource {
   #reader: BackendReader;
   readonly #segments: RecordSegment[] = [new RecordSegment()];
+  readonly #peeked: { bytes: Uint8Array; start: number; end: number } = { bytes: EMPTY, start: 0, end: 0 };
   readonly #revisionKey = new Uint8Array(REVISION_KEY_BYTES);
   /** The one before the active segment, while the writer works on it. */
   sealed: RecordSegment | null = null;
@@ -67,6 +68,13 @@ export class Records implements RecordSource {
 
   /** @returns null for a record that compaction removed @throws InvariantError when one above the compact revision is missing */
   find(main: number, sub: number): RecordFrame | null {
+    const frame = this.peek(main, sub);
+    if (frame === null || frame !== this.#peeked) return frame;
+    return { bytes: copyBytes(frame.bytes), start: 0, end: frame.end };
+  }
+
+  /** The same without a copy: valid until the next call that reads. */
+  peek(main: number, sub: number): RecordFrame | null {
     for (let i = this.#segments.length - 1; i >= 0; i--) {
       const segment = this.#segments[i]!;
       if (segment.count === 0 || segment.firstMain > main) continue;
@@ -76,7 +84,11 @@ export class Records implements RecordSource {
     }
     writeRevisionKey(this.#revisionKey, 0, main, sub);
     const bytes = this.#reader.get(LOG, this.#revisionKey);
-    if (bytes !== undefined) return { bytes: copyBytes(bytes), start: 0, end: bytes.length };
+    if (bytes !== undefined) {
+      this.#peeked.bytes = bytes;
+      this.#peeked.end = bytes.length;
+      return this.#peeked;
+    }
     if (main > this.compactRevision)
       throw new InvariantError(`record ${main}.${sub} is missing from the log`);
     return null;

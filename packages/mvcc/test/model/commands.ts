@@ -179,7 +179,12 @@ export class Read extends Step {
         wanted.map((record) => ({ ...record, value: '' })),
         this.limit,
       );
-    } else harness.expectRange(result!, wanted, this.limit);
+    } else {
+      harness.expectRange(result!, wanted, this.limit);
+      const range = { key: bytesOf(this.key), end: this.end === null ? null : bytesOf(this.end) };
+      const page = harness.store.rangePageSync({ ...range, revision, limit: this.limit });
+      harness.expectPage(page, wanted, this.limit);
+    }
   }
 
   override toString(): string {
@@ -212,6 +217,13 @@ export class LongRead extends Step {
       read.done = true;
       if (!expectRefused(harness, revision, error)) harness.expectRange(result!, wanted, this.limit);
     });
+    const page = { name: `${this.toString()} as bytes`, done: false };
+    harness.reads.push(page);
+    harness.store.rangePage(options, (error, result) => {
+      expect(page.done).toBe(false);
+      page.done = true;
+      if (!expectRefused(harness, revision, error)) harness.expectPage(result!, wanted, this.limit);
+    });
   }
 
   override toString(): string {
@@ -238,6 +250,7 @@ export class List extends Step {
       const options = { key: bytesOf(low), end: bytesOf('\0'), revision, limit: this.limit };
       const page = harness.store.rangeSync(options);
       harness.expectRange(page, wanted, this.limit);
+      harness.expectPage(harness.store.rangePageSync(options), wanted, this.limit);
       if (page.records.length < this.limit) return;
       low = `${textOf(page.records[page.records.length - 1]!.key)}\0`;
     }

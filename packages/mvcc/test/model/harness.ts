@@ -6,7 +6,13 @@ import type { MemoryBackend } from '../../src/backend/memory.ts';
 import { memoryBackend } from '../../src/backend/memory.ts';
 import type { StoreLimits } from '../../src/options.ts';
 import { type MvccStore, openStore } from '../../src/store.ts';
-import { type KeyRecord, type RangeResult, StoreBusyError, type WriteTransaction } from '../../src/types.ts';
+import {
+  type KeyRecord,
+  type RangePage,
+  type RangeResult,
+  StoreBusyError,
+  type WriteTransaction,
+} from '../../src/types.ts';
 import { bytesOf, encodeKeyValue, type ModelRecord, ModelStore, textOf } from './model-store.ts';
 
 /** So small that every mechanism is at work after a few writes. */
@@ -21,6 +27,8 @@ export const TINY: Partial<StoreLimits> = {
   sliceMs: 2,
   removeSliceRecords: 3,
   blockKeys: 4,
+  imageBytes: 1_500,
+  imageKeys: 3,
 };
 
 export class Harness {
@@ -34,6 +42,8 @@ export class Harness {
   fatal: Error | null = null;
   /** An image is open, or may be: removal waits for it. */
   imageOpen = false;
+  /** Images of runs that were there at once: whether there were any. */
+  mostImages = 0;
   /** Long reads under way, each with what it must answer. */
   readonly reads: { name: string; done: boolean }[] = [];
   readonly limits: Partial<StoreLimits>;
@@ -130,6 +140,20 @@ export class Harness {
     expect(actual.count).toBe(wanted.length);
   }
 
+  expectPage(actual: RangePage, wanted: readonly ModelRecord[], limit: number): void {
+    const shown = limit > 0 ? wanted.slice(0, limit) : wanted;
+    const bytes = Buffer.concat(actual.chunks);
+    const fields = Buffer.concat(shown.map((record) => recordField(encodeKeyValue(record))));
+    if (!bytes.equals(fields)) expect(bytes.toString('hex')).toBe(fields.toString('hex'));
+    expect([actual.bytes, actual.records, actual.count]).toEqual([
+      actual.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+      shown.length,
+      wanted.length,
+    ]);
+    const last = shown[shown.length - 1];
+    expect(actual.lastKey === null ? undefined : textOf(actual.lastKey)).toBe(last?.key);
+  }
+
   /** What every answer rests on: all keys now, their number, and the two numbers of the store. */
   expectSame(): void {
     const { store, model } = this;
@@ -140,8 +164,23 @@ export class Harness {
       model.index,
     ]);
     const range = { key: bytesOf('\0'), end: bytesOf('\0'), revision: 0, limit: 0 };
-    this.expectRange(store.rangeSync(range), model.range('\0', '\0', model.revision), 0);
+    const wanted = model.range('\0', '\0', model.revision);
+    this.expectRange(store.rangeSync(range), wanted, 0);
+    this.expectPage(store.rangePageSync(range), wanted, 0);
+    const { count, bytes } = store.images;
+    this.mostImages = Math.max(this.mostImages, count);
+    expect(bytes).toBeLessThanOrEqual(store.limits.imageBytes);
   }
+}
+
+/** A `KeyValue` as field 2 of a response. */
+function recordField(keyValue: Uint8Array): Uint8Array {
+  const length: number[] = [];
+  for (let rest = keyValue.length; ; rest >>>= 7) {
+    length.push(rest < 128 ? rest : (rest & 127) | 128);
+    if (rest < 128) break;
+  }
+  return Buffer.concat([Buffer.from([0x12, ...length]), keyValue]);
 }
 
 /** A record as one line; long keys in short. */

@@ -10,7 +10,7 @@
 import type { Handler, UnaryCall } from '@quorate/grpc-server';
 import { StoreReplacedError } from '@quorate/mvcc';
 import { services } from '@quorate/proto';
-import { rangeOptions, shapeRange } from '../apply/range.ts';
+import { isPage, rangeOptions, rangePageOptions, shapeRange } from '../apply/range.ts';
 import {
   decodeCompactionRequest,
   decodeDeleteRangeRequest,
@@ -22,6 +22,7 @@ import {
   encodeDeleteRangeResponse,
   encodeHeaderResponse,
   encodePutResponse,
+  encodeRangePage,
   encodeRangeResponse,
   encodeRangeResponseSliced,
   encodeTxnResponse,
@@ -174,6 +175,10 @@ function answer(call: UnaryCall, encode: () => Uint8Array): void {
 /** Reads from this member's store as it is now, and answers. */
 function readRange(member: Member, header: ResponseHeader, operation: RangeOperation, call: UnaryCall): void {
   if (call.cancelled) return;
+  if (isPage(operation)) {
+    readPage(member, header, operation, call);
+    return;
+  }
   member.store.range(rangeOptions(operation), (error, result) => {
     // Another state took the store's place, one that is newer: what it holds is as good an answer.
     if (error instanceof StoreReplacedError) {
@@ -195,6 +200,30 @@ function readRange(member: Member, header: ResponseHeader, operation: RangeOpera
       (sliceError, outcome) => {
         if (sliceError !== null) fail(call, sliceError);
         else replyRange(member, header, outcome!, call);
+      },
+    );
+  });
+}
+
+/** The same for what the store gives as bytes: nothing looks at the records. */
+function readPage(member: Member, header: ResponseHeader, operation: RangeOperation, call: UnaryCall): void {
+  member.store.rangePage(rangePageOptions(operation), (error, page) => {
+    if (error instanceof StoreReplacedError) {
+      readRange(member, header, operation, call);
+      return;
+    }
+    if (error !== null) {
+      fail(call, error);
+      return;
+    }
+    const more = operation.limit > 0 && page!.count > operation.limit;
+    runSliced(
+      member.env,
+      encodeRangePage(header, { ...page!, more }),
+      () => call.cancelled,
+      (sliceError, response) => {
+        if (sliceError !== null) fail(call, sliceError);
+        else call.reply(response!);
       },
     );
   });

@@ -10,7 +10,7 @@
  * An oddity that is kept (sem-024): without a sort order but with a target other than KEY, the result is sorted
  * ascending by the target *after* the store has cut it to limit + 1 records in key order.
  */
-import type { KeyRecord, RangeOptions, RangeResult } from '@quorate/mvcc';
+import type { KeyRecord, PageOptions, RangeOptions, RangeResult } from '@quorate/mvcc';
 import type { RangeOperation } from '../operations.ts';
 import type { RangeOutcome } from '../results.ts';
 import { keyRange } from './key-range.ts';
@@ -29,6 +29,23 @@ export function rangeOptions(request: RangeOperation): RangeOptions {
     // Values that decide the order must be read, and are dropped afterwards.
     keysOnly: request.keysOnly && request.sortTarget !== TARGET.value,
   };
+}
+
+/** Whether the answer is the records of several keys, whole and in key order: then the store can give it as bytes. */
+export function isPage(request: RangeOperation): boolean {
+  const { keysOnly, countOnly } = request;
+  return (
+    request.rangeEnd.length > 0 &&
+    !keysOnly &&
+    !countOnly &&
+    !isFiltered(request) &&
+    orderOf(request) === null
+  );
+}
+
+export function rangePageOptions(request: RangeOperation): PageOptions {
+  const { key, rangeEnd, revision, limit } = request;
+  return { ...keyRange(key, rangeEnd), revision, limit };
 }
 
 export function shapeRange(request: RangeOperation, result: RangeResult): RangeOutcome {

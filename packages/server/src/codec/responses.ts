@@ -73,6 +73,34 @@ export function encodeHeaderResponse(header: ResponseHeader, revision: number): 
   return writer.buffer;
 }
 
+/** The response of a range whose records are encoded already. */
+export interface EncodedRange {
+  /** Records as fields of the response; `bytes` is the length of all chunks. */
+  readonly chunks: readonly Uint8Array[];
+  readonly bytes: number;
+  readonly count: number;
+  readonly more: boolean;
+  readonly revision: number;
+}
+
+/** The same bytes as `encodeRangeResponse` would make of the records. In slices: a chunk or two at a time. */
+export function* encodeRangePage(header: ResponseHeader, page: EncodedRange): Generator<void, Uint8Array> {
+  const headerBytes = header.size(page.revision);
+  const size = sizeDelimited(headerBytes) + page.bytes + sizeRangeEnd(page);
+  if (size > MAX_RESPONSE_BYTES) throw new ResponseTooLargeError(size);
+  const writer = new WireWriter(size);
+  writeHeader(writer, header, headerBytes, page.revision);
+  let pauseAt = PAUSE_BYTES;
+  for (const chunk of page.chunks) {
+    writer.raw(chunk);
+    if (writer.position < pauseAt) continue;
+    pauseAt = writer.position + PAUSE_BYTES;
+    yield;
+  }
+  writeRangeEnd(writer, page);
+  return writer.buffer;
+}
+
 /** `RangeStreamResponse` of one chunk. Only the last has header, more and count (sem-038). */
 export function encodeRangeStreamResponse(header: ResponseHeader | null, outcome: RangeOutcome): Uint8Array {
   const headerBytes = header === null ? 0 : header.size(outcome.revision);
@@ -107,7 +135,10 @@ function sizeRange(outcome: RangeOutcome): number {
   return sizeRecords(outcome.records) + sizeRangeEnd(outcome);
 }
 
-function sizeRangeEnd(outcome: RangeOutcome): number {
+/** What follows the records. */
+type RangeEnd = Pick<RangeOutcome, 'more' | 'count'>;
+
+function sizeRangeEnd(outcome: RangeEnd): number {
   return (outcome.more ? 2 : 0) + sizeNumberField(outcome.count);
 }
 
@@ -117,7 +148,7 @@ function writeRange(writer: WireWriter, outcome: RangeOutcome): void {
 }
 
 /** The fields after the records. */
-function writeRangeEnd(writer: WireWriter, outcome: RangeOutcome): void {
+function writeRangeEnd(writer: WireWriter, outcome: RangeEnd): void {
   if (outcome.more) {
     writer.byte(0x18);
     writer.byte(1);
