@@ -46,6 +46,7 @@ export interface MachineConfig {
   readonly snapshotCount: number;
   readonly catchUpEntries: number;
   readonly walSegmentBytes: number;
+  readonly tailBytes: number;
   readonly electionMs: number;
   readonly progressIntervalMs: number;
   readonly clock: { readonly offsetMs: number; readonly rate: number };
@@ -200,7 +201,10 @@ export class Machine {
           host.onStore(this, store);
           return store;
         },
-        createNode: (config) => mutations.node?.(config) ?? new RawNode(config),
+        createNode: (config) => {
+          const small = { ...config, maxTailBytes: this.config.tailBytes };
+          return mutations.node?.(small) ?? new RawNode(small);
+        },
       },
     );
     started.then(

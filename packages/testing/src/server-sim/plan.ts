@@ -10,6 +10,7 @@ import { listFailpoints } from '@quorate/server';
 import { WAL_FAILPOINTS } from '@quorate/wal';
 import type { LinkQuality } from '../sim/network.ts';
 import { Random } from '../sim/random.ts';
+import { underTheme } from './themes.ts';
 
 export type Fault =
   | { readonly kind: 'crash'; readonly machine: number; readonly power: boolean; readonly downMs: number }
@@ -90,6 +91,8 @@ export interface Plan {
   readonly snapshotCount: number;
   readonly catchUpEntries: number;
   readonly walSegmentBytes: number;
+  /** Young entries that raft keeps in memory; what is older is read from the log, and then comes as a snapshot. */
+  readonly tailBytes: number;
   readonly progressIntervalMs: number;
   readonly diskMs: number;
   readonly storeMs: number;
@@ -174,6 +177,10 @@ const CRITICAL = [
 ];
 
 export function drawPlan(seed: string): Plan {
+  return underTheme(drawWeather(seed), new Random(seed, 'theme'));
+}
+
+function drawWeather(seed: string): Plan {
   const random = new Random(seed, 'plan');
   const members = random.pick([1, 3, 3, 3, 3, 3, 5]);
   const durationMs = random.between(6_000, 18_000);
@@ -197,6 +204,7 @@ export function drawPlan(seed: string): Plan {
     catchUpEntries: random.pick([0, 1, 5, 20]),
     walSegmentBytes: random.pick([4 * 1024, 4 * 1024, 16 * 1024]),
     progressIntervalMs: random.pick([500, 2_000, 600_000]),
+    tailBytes: random.pick([64, 1_024, 8 << 20]),
     diskMs: random.pick([0, 1, 1, 5, 20]),
     storeMs: random.pick([0, 1, 10, 80]),
     preVote: random.chance(0.8),

@@ -571,6 +571,7 @@ export class Simulation implements MachineHost {
       snapshotCount: plan.snapshotCount,
       catchUpEntries: plan.catchUpEntries,
       walSegmentBytes: plan.walSegmentBytes,
+      tailBytes: plan.tailBytes,
       electionMs: plan.electionMs,
       progressIntervalMs: plan.progressIntervalMs,
       clock: { offsetMs: 1_000_000 * (number + 1), rate },
