@@ -1,4 +1,5 @@
 /** The server's offline door for commands that work on files, and what they have in common. Loaded when one runs. */
+import type { ClusterPlan } from '@quorate/server/offline';
 import type { CommandLine } from '../command.ts';
 import { badArgs, CommandError, ExitCode } from '../exit.ts';
 
@@ -17,7 +18,7 @@ export async function offline<T>(work: (door: OfflineDoor) => Promise<T>): Promi
 }
 
 /** Which member of which cluster is to be made. */
-export function clusterPlan(door: OfflineDoor, { flags }: CommandLine) {
+export function clusterPlan(door: OfflineDoor, { flags }: CommandLine): ClusterPlan {
   return {
     name: flags.string('name'),
     initialCluster: door.parseInitialCluster(flags.string('initial-cluster')),
