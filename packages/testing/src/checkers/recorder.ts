@@ -146,7 +146,8 @@ export class RecordingClient {
 export function isDefinite(error: string): boolean {
   if (error === NOT_SENT) return true;
   const code = errorCodeOf(error);
-  if (code === undefined || code === 'WATCH_CANCELED') return false;
+  // etcd's first put beyond the quota is applied, and refused all the same.
+  if (code === undefined || code === 'WATCH_CANCELED' || code === 'NO_SPACE') return false;
   const { retry } = errorFacts[code];
   return retry === 'no' || retry === 'authenticate' || retry === 'later';
 }

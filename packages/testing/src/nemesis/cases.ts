@@ -455,7 +455,7 @@ export const CASES: readonly Case[] = [
       learner.start({ initial: cluster.initialCluster(cluster.members), state: 'existing' });
       await until(
         'the learner says that it is one',
-        30_000,
+        60_000,
         async () => (await cluster.status(learner))?.isLearner === true,
       );
       const read = { key: Buffer.from('k1') };
@@ -659,7 +659,7 @@ export function caseVerdict(
   return inWorld({ kind, size: 3, seed: `${seed}/${number}`, load: LOAD, ...options }, async (world) => {
     // Something has to be going on when the fault comes.
     const answered = () => world.recorder.calls.filter(({ outcome }) => outcome.kind === 'ok').length;
-    await until('the load has begun', 30_000, () => answered() > 100);
+    await until('the load has begun', 90_000, () => answered() > 100);
     await script(world);
   });
 }
