@@ -8,7 +8,8 @@
  *   ring  [....|batch 3|batch 4|batch 5|WRAP....]
  *          ^head        ^tail                        head and tail only grow; place = counter mod size
  *
- * A batch that would not fit before the end of the ring is put at its start, behind a WRAP word; one larger than half the
+ * A batch that would not fit before the end of the ring is put at its start, behind a WRAP word. So is one that finds the ring
+ * empty: most batches do, and go through the same few pages, which both cores have in their caches. One larger than half the
  * ring goes by message, and leaves a MESSAGE word in its place in the order. Counters are 32-bit and wrap around, so only
  * differences are used. Publishing is an Atomics store after the plain writes, reading an Atomics load before the plain reads.
  */
@@ -123,10 +124,12 @@ export class RingProducer {
   #place(bytes: number): number {
     assert(bytes % WORD_BYTES === 0 && bytes > 0, 'what goes into the ring is aligned', bytes);
     const size = this.#bytes.length;
-    const free = size - this.#usedBytes();
+    const used = this.#usedBytes();
+    const free = size - used;
     const at = (this.#head >>> 0) & (size - 1);
     const untilEnd = size - at;
-    if (bytes <= untilEnd) return bytes <= free ? at : -1;
+    const startsAnew = used === 0 && bytes <= at;
+    if (bytes <= untilEnd && !startsAnew) return bytes <= free ? at : -1;
     if (untilEnd + bytes > free) return -1;
     this.#bytes.writeUInt32LE(WRAP, at);
     this.#head = (this.#head + untilEnd) | 0;

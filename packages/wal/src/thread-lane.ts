@@ -12,8 +12,8 @@ import { createRing, RingProducer } from './ring.ts';
 import type { WriterState } from './segment-writer.ts';
 import type { Command, Report, WorkerSetup } from './writer-worker.ts';
 
-/** Room for what waits during a sync; more than that waits in the caller's memory. */
-const RING_BYTES = 4 * 1024 * 1024;
+/** Room for what waits during a sync; more than that waits in the caller's memory. What is never used takes none. */
+const RING_BYTES = 16 * 1024 * 1024;
 
 /** A thread that has started and waits for `WriterThread.begin`; the log can be read meanwhile. */
 export class WriterThread {

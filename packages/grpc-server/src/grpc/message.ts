@@ -4,7 +4,7 @@
  *     00 00000005 68656c6c6f     not compressed, 5 bytes, "hello"
  *
  * A message that lies within one frame is handed on in place. Anything else is gathered in a buffer that grows with
- * what has come, never with what a length claims; a claim above the limit is refused when its five bytes are here.
+ * what has come (to a fixed multiple of it), never with what a length claims; a claim above the limit is refused when its five bytes are here.
  *
  * Use: `feed` bytes, call `next` until it has no more (or the handler pauses), then `keep` what is left, since the fed
  * bytes are gone after the turn.
@@ -16,6 +16,8 @@ import type { Counters } from '../stats.ts';
 import { GrpcError } from './errors.ts';
 
 const none = Buffer.alloc(0);
+/** A frame has 16 kB by default: after the first one there is room for a message of 128 kB, and it is copied once. */
+const GROWTH = 8;
 
 export class MessageReader {
   /** Whether the last message came compressed. */
@@ -116,7 +118,7 @@ export class MessageReader {
     const total = held + end - start;
     if (!this.#isOwned || this.#end + end - start > this.#bytes.length) {
       const claimed = held >= MESSAGE_PREFIX_BYTES ? MESSAGE_PREFIX_BYTES + this.#length() : total;
-      const capacity = Math.max(total, Math.min(claimed, 2 * total));
+      const capacity = Math.max(total, Math.min(claimed, GROWTH * total));
       const freed = this.#isOwned ? this.#bytes.length : 0;
       if (this.#counters.heldRequestBytes + capacity - freed > this.#maxHeldBytes) {
         throw new GrpcError(Status.RESOURCE_EXHAUSTED, 'grpc: the server holds too many incomplete requests');

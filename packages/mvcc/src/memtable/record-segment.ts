@@ -11,6 +11,8 @@ import type { RecordFrame } from '../stored-record.ts';
 
 const FIRST_CHUNK_BYTES = 16 << 10;
 const CHUNK_BYTES = 256 << 10;
+/** A record of this size that does not fit into the chunk gets one of its own: a few of them would leave much of a chunk unused. */
+const LARGE_RECORD_BYTES = 32 << 10;
 /** A record's revision key and length, in front of it: chunks are what the writer gets, as they are. */
 const FRAME_BYTES = REVISION_KEY_BYTES + 4;
 /** What a record costs besides its own bytes. */
@@ -124,7 +126,9 @@ export class RecordSegment {
 
   #addChunk(size: number): void {
     const usual = this.#chunks.length === 0 ? FIRST_CHUNK_BYTES : CHUNK_BYTES;
-    this.#chunk = new Uint8Array(Math.max(usual, size));
+    const bytes = size >= LARGE_RECORD_BYTES ? size : Math.max(usual, size);
+    // Not cleared: nothing is read that was not written. A plain Uint8Array, like all bytes of a store.
+    this.#chunk = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
     this.#chunks.push(this.#chunk);
     this.#used = 0;
   }
