@@ -9,6 +9,7 @@ import type { Backend, StoreLimits } from '@quorate/mvcc';
 import type { Disk } from '@quorate/wal';
 import type { Env } from './env.ts';
 import type { Failpoint } from './failpoints.ts';
+import type { CorruptionCheckOptions } from './integrity/corruption-check.ts';
 import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { MemberInfo } from './member.ts';
 import type { InitialMember } from './membership/bootstrap.ts';
@@ -51,6 +52,8 @@ export interface MemberConfig {
   readonly watchProgressIntervalMs: number;
   /** Whether long leases keep what is left of their time over a change of leader, and over a restart (sem-101). Default: off. */
   readonly leaseCheckpoints?: LeaseCheckpoints;
+  /** When members compare their keys. Default: never. */
+  readonly corruptionChecks?: CorruptionCheckOptions;
   /** Skips every sync of the log. For tests only. */
   readonly unsafeNoFsync: boolean;
   /** Sizes of log files, of the young entries kept in memory, and of the store's memory; defaults for what is absent. */

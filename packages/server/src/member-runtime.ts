@@ -35,6 +35,10 @@ import type { Env } from './env.ts';
 import { DomainError } from './errors.ts';
 import type { Failpoint } from './failpoints.ts';
 import type { Histogram } from './histogram.ts';
+import { CorruptionCheck, NO_CORRUPTION_CHECKS } from './integrity/corruption-check.ts';
+import type { StateHash } from './integrity/state-hash.ts';
+import { StateMonitor } from './integrity/state-monitor.ts';
+import { NOBODY_KNOWS } from './integrity/verdict.ts';
 import type { Lessor } from './lease/lessor.ts';
 import {
   type ClusterAdmin,
@@ -75,6 +79,7 @@ export interface MemberParts {
   /** Those to talk to before anything is applied that says so. */
   readonly initialPeers: readonly MemberInfo[];
   readonly applier: Applier;
+  readonly stateHash: StateHash;
   /** What this server runs: `MAJOR.MINOR.PATCH`. */
   readonly serverVersion: string;
   /** As recovered from the log. */
@@ -116,6 +121,8 @@ export class MemberRuntime implements Member {
   readonly #admin: MembershipAdmin;
   readonly #peers: Peers;
   readonly #versions: VersionMonitor;
+  readonly #states: StateMonitor;
+  readonly #corruption: CorruptionCheck;
   #lessor: Lessor | null = null;
   #phase: Phase = 'starting';
   readonly #appliedListeners: ((batch: EventBatch) => void)[] = [];
@@ -206,6 +213,29 @@ export class MemberRuntime implements Member {
       serverVersion: parts.serverVersion,
       propose: (operation, done) => this.#submit(operation, Number.POSITIVE_INFINITY, done),
     });
+    this.#states = new StateMonitor({
+      env,
+      network: parts.network,
+      memberId: parts.memberId,
+      hash: parts.stateHash,
+      voters: () => votersOf(this.#conf),
+      members: () => parts.members.list().map(({ id }) => id),
+      onDiverged: (error) => this.#fatal(error),
+      onUndecided: (index) => {
+        this.#log('error', 'members differ in their state and nobody can tell who is right', { index });
+        this.#raiseCorrupt(NOBODY_KNOWS);
+      },
+    });
+    this.#corruption = new CorruptionCheck({
+      env,
+      network: parts.network,
+      store,
+      memberId: parts.memberId,
+      options: config.corruptionChecks ?? NO_CORRUPTION_CHECKS,
+      members: () => parts.members.list().map(({ id }) => id),
+      confirmRead: (deadlineMs, done) => this.confirmRead(deadlineMs, done),
+      raise: (id) => this.#raiseCorrupt(id),
+    });
     this.#admin = new MembershipAdmin({
       env,
       config,
@@ -248,8 +278,15 @@ export class MemberRuntime implements Member {
       void this.stopped.then((error) => reject(error ?? new DomainError('SERVER_STOPPED')));
       this.#peers.onRemoved(() => this.#removed());
       this.#peers.set(this.#parts.members.list());
-      this.#driver.start();
-      this.#maybeServe();
+      this.#corruption.initial((error) => {
+        if (this.#phase === 'ended') return;
+        if (error !== null) {
+          this.#fatal(error);
+          return;
+        }
+        this.#driver.start();
+        this.#maybeServe();
+      });
     });
   }
 
@@ -448,10 +485,11 @@ export class MemberRuntime implements Member {
 
   /** Everything that mirrors the store reads it again. */
   #reload(meta: SnapshotMeta): void {
-    const { members, alarms, confs } = this.#parts;
+    const { members, alarms, confs, stateHash } = this.#parts;
     members.reload();
     alarms.reload();
     this.#lessor?.reload();
+    stateHash.reload(this.store);
     this.#quota.forget();
     confs.restart(meta.index, members.conf ?? meta.conf);
     this.#loop.restartAt(meta.index);
@@ -470,6 +508,7 @@ export class MemberRuntime implements Member {
 
   #progressed(index: number): void {
     this.#driver.applied(index);
+    this.#states.applied(index);
     this.#maybeServe();
   }
 
@@ -499,6 +538,8 @@ export class MemberRuntime implements Member {
       this.#lessor?.demote();
     }
     this.#versions.lead(state.role === 'leader');
+    this.#states.lead(state.role === 'leader');
+    this.#corruption.lead(state.role === 'leader');
     this.#maybeServe();
     if (state.leader !== NONE) this.#publishAttributes();
   }
@@ -509,6 +550,8 @@ export class MemberRuntime implements Member {
     this.#reads.expire(nowMs, () => new DomainError('REQUEST_TIMED_OUT'));
     this.#releaseLog(nowMs);
     this.#versions.tick(nowMs);
+    this.#states.tick();
+    this.#corruption.tick(nowMs);
     if (this.#driver.leader !== NONE) this.#publishAttributes();
     if (this.#proposals.size === 0) this.#onIdle?.();
   }
@@ -561,6 +604,13 @@ export class MemberRuntime implements Member {
       this.#awaitingAlarm = [];
       for (const one of waiting) one();
     });
+  }
+
+  #raiseCorrupt(memberId: bigint): void {
+    if (this.#parts.alarms.has(memberId, AlarmKind.corrupt) || this.#phase !== 'serving') return;
+    const operation = { kind: 'alarm', action: 1, memberId, alarm: AlarmKind.corrupt } as const;
+    // What fails is found and raised again.
+    this.#submit(operation, Number.POSITIVE_INFINITY, () => {});
   }
 
   /** Tells the cluster this member's name and client URLs; repeated until it holds. */
@@ -627,6 +677,8 @@ export class MemberRuntime implements Member {
     this.#installer.close();
     this.#lessor?.close();
     this.#versions.close();
+    this.#states.close();
+    this.#corruption.close();
     this.#peers.close();
     this.#admin.close();
     const reason = new DomainError('SERVER_STOPPED');
@@ -650,4 +702,9 @@ export class MemberRuntime implements Member {
   #log(level: 'info' | 'warn' | 'error' | 'fatal', message: string, fields?: Record<string, unknown>): void {
     this.env.log.log(level, message, { 'member-id': formatId(this.memberId), ...fields });
   }
+}
+
+/** Null while two configurations are in force. */
+function votersOf(conf: ConfState | null): readonly bigint[] | null {
+  return conf === null || conf.votersOutgoing.length > 0 ? null : conf.voters;
 }

@@ -24,6 +24,7 @@ import { WalStorage } from './consensus/wal-storage.ts';
 import { type DataFolder, DataFolderError, openDataFolder } from './data-folder.ts';
 import type { Env } from './env.ts';
 import { NO_FAILPOINTS } from './failpoints.ts';
+import { StateHash } from './integrity/state-hash.ts';
 import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { Lessor } from './lease/lessor.ts';
 import { type Member, type MemberInfo, type MemberLimits, MemberRemovedError } from './member.ts';
@@ -85,6 +86,7 @@ export async function startMember(
     // A log without an entry was left by a start that ended right after creating it: what it lacks is planned again.
     const cluster = planned ?? (wal.lastIndex() > 0 ? null : await plannedCluster(config, world));
     if (cluster !== null) checkOwner(identity, cluster, folder);
+    let stateHash: StateHash | null = null;
     const store = makers.openStore({
       storage: world.inThread?.backend
         ? { backend: world.inThread.backend }
@@ -93,12 +95,14 @@ export async function startMember(
       afterPoll: (callback) => env.afterPoll(callback),
       setTimer: (delayMs, callback) => env.setTimer(delayMs, callback),
       inThread: world.inThread !== null,
+      flushRow: () => stateHash?.row() ?? null,
       ...(failpoint === NO_FAILPOINTS ? {} : { failpoint }),
       mapSizeBytes: mapSizeFor(config.quotaBytes),
       ...(config.storeLimits === undefined ? {} : { limits: config.storeLimits }),
     });
     opened.push(() => store.close());
 
+    stateHash = new StateHash(store);
     const members = new Members(store);
     const restarted = await finishInstall(config, world, wal, recovered, store, members);
     checkTogether(wal, recovered, store, folder);
@@ -119,6 +123,7 @@ export async function startMember(
       wal,
       hardState,
       store,
+      stateHash,
       members,
       release: folder.release,
     });
@@ -191,10 +196,11 @@ async function assemble(parts: {
   wal: Wal;
   hardState: HardState;
   store: Store;
+  stateHash: StateHash;
   members: Members;
   release: () => void;
 }): Promise<MemberRuntime> {
-  const { config, world, makers, identity, wal, hardState, store, members } = parts;
+  const { config, world, makers, identity, wal, hardState, store, stateHash, members } = parts;
   const { env, failpoint } = world;
   const alarms = new Alarms(store);
   const conf = members.conf ?? EMPTY_CONF;
@@ -253,7 +259,8 @@ async function assemble(parts: {
     initialPeers: parts.initialPeers,
     alarms,
     members,
-    applier: new Applier({ store, leases, alarms, members }, failpoint),
+    applier: new Applier({ store, leases, alarms, members, stateHash }, failpoint),
+    stateHash,
     serverVersion: etcdApi.version,
     committedIndex: hardState.commit,
     lastIndex: wal.lastIndex(),

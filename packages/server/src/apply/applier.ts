@@ -23,6 +23,7 @@ import type { ConfState } from '@quorate/raft';
 import type { Alarms } from '../alarms.ts';
 import { DomainError } from '../errors.ts';
 import type { Failpoint } from '../failpoints.ts';
+import type { StateHash } from '../integrity/state-hash.ts';
 import type { LeaseState } from '../lease/lessor.ts';
 import type { DecodedChange } from '../membership/change.ts';
 import type { Members } from '../membership/members.ts';
@@ -45,6 +46,8 @@ export interface ReplicatedState {
   readonly leases: LeaseState;
   readonly alarms: Alarms;
   readonly members: Members;
+  /** Folds what every entry did. Absent where nobody compares it. */
+  readonly stateHash?: StateHash;
 }
 
 const DONE: Outcome = { kind: 'done' };
@@ -75,14 +78,17 @@ export class Applier {
       transaction = store.begin(index, term);
     }
     this.#failpoint('beforeStoreCommit');
-    const events = transaction.commit();
+    const events = transaction.commit((batch) =>
+      this.#state.stateHash?.fold(index, term, refusal?.code ?? null, batch),
+    );
     this.#failpoint('afterStoreCommit');
     return { outcome, refusal, events };
   }
 
   /** An entry without an operation: a new leader's no-op. */
   applyEmpty(index: number, term: number): void {
-    this.#state.store.begin(index, term).commit();
+    const { store, stateHash } = this.#state;
+    store.begin(index, term).commit(() => stateHash?.fold(index, term, null, null));
   }
 
   /**
@@ -112,7 +118,8 @@ export class Applier {
         if (change !== null) members.apply(transaction, change);
       }
     }
-    transaction.commit();
+    const code = refusal?.code ?? null;
+    transaction.commit(() => this.#state.stateHash?.fold(entry.index, entry.term, code, null));
     return { outcome: refusal === null ? DONE : null, refusal, events: null };
   }
 
