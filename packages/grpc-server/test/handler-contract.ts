@@ -140,6 +140,18 @@ export function handlerContract(name: string, carrier: Carrier): void {
       expect((await callUnary(large)).body?.equals(large)).toBe(true);
     });
 
+    it('an answer in pieces arrives as one message, whatever their sizes', async () => {
+      for (const sizes of [[0], [3, 0, 4], [20, 8_200, 0, 3], [1, 70_000, 9_000, 500, 300_000, 0, 2]]) {
+        const parts = sizes.map((size, index) => Buffer.alloc(size, 97 + index));
+        unary.set('now', (_request, call) => {
+          if (call.replyParts === undefined) call.reply(Buffer.concat(parts));
+          else call.replyParts(parts);
+        });
+        const answer = await callUnary(Buffer.from('a'));
+        expect([answer.code, answer.body?.equals(Buffer.concat(parts))]).toEqual([0, true]);
+      }
+    });
+
     it('a failure has its status and its text, whatever the characters', async () => {
       unary.set('now', (_request, call) => call.fail(Status.OUT_OF_RANGE, 'schön: 100 %\n"x"'));
       expect(await callUnary(Buffer.from('a'))).toEqual({ code: 11, details: 'schön: 100 %\n"x"' });

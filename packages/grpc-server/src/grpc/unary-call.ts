@@ -17,6 +17,9 @@ import type { GrpcRequest } from './request.ts';
 
 type Phase = 'receiving' | 'running' | 'abandoned' | 'answered';
 
+/** A shorter message is joined: it leaves in one frame. */
+const PARTS_FROM_BYTES = 8 * 1024;
+
 export class UnaryCallImpl extends Call implements UnaryCall, StreamConsumer {
   readonly #handler: UnaryHandler;
   #phase: Phase = 'receiving';
@@ -102,6 +105,23 @@ export class UnaryCallImpl extends Call implements UnaryCall, StreamConsumer {
     const compressed = request.replyGzip ? compress(response) : undefined;
     stream.sendHead(this.headBlock(), false);
     stream.sendMessage(compressed === undefined ? 0 : 1, compressed ?? response);
+    stream.finish(this.trailerBlock(Status.OK, ''));
+    stream.release();
+  }
+
+  replyParts(parts: readonly Uint8Array[]): void {
+    const { stream, request, environment } = this;
+    let length = 0;
+    for (const part of parts) length += part.length;
+    if (request.replyGzip || length < PARTS_FROM_BYTES) {
+      this.reply(Buffer.concat(parts, length));
+      return;
+    }
+    if (!this.#answers()) return;
+    this.conclude(Status.OK);
+    environment.observer?.messageSent?.(request.path, length);
+    stream.sendHead(this.headBlock(), false);
+    stream.sendParts(parts, length);
     stream.finish(this.trailerBlock(Status.OK, ''));
     stream.release();
   }

@@ -85,6 +85,15 @@ export class SendQueue {
     return this.#enqueue(stream, message);
   }
 
+  /** As `message`, for a message of `length` bytes in pieces: nobody joins them. */
+  parts(stream: Stream, parts: readonly Uint8Array[], length: number): boolean {
+    const prefix = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES);
+    writePrefix(prefix, 0, length);
+    let takesMore = this.#enqueue(stream, prefix);
+    for (const part of parts) if (part.length > 0) takesMore = this.#enqueue(stream, part);
+    return takesMore;
+  }
+
   /** As `message`, for a body without message framing. */
   bytes(stream: Stream, bytes: Uint8Array): boolean {
     return bytes.length === 0 ? true : this.#enqueue(stream, bytes);

@@ -86,6 +86,12 @@ export class Stream {
     return this.connection.sender.message(this, compressed, message);
   }
 
+  /** The same for a message of `length` bytes in pieces. */
+  sendParts(parts: readonly Uint8Array[], length: number): boolean {
+    if (this.closed) return true;
+    return this.connection.sender.parts(this, parts, length);
+  }
+
   /** Sends body bytes. @returns false when the caller should wait for `onDrained` */
   sendBytes(bytes: Uint8Array): boolean {
     if (this.closed) return true;

@@ -22,10 +22,10 @@ import {
   encodeDeleteRangeResponse,
   encodeHeaderResponse,
   encodePutResponse,
-  encodeRangePage,
   encodeRangeResponse,
   encodeRangeResponseSliced,
   encodeTxnResponse,
+  rangePageParts,
 } from '../codec/responses.ts';
 import type { Member } from '../member.ts';
 import type { CompactOperation, Operation, RangeOperation, TxnOperation } from '../operations.ts';
@@ -217,15 +217,15 @@ function readPage(member: Member, header: ResponseHeader, operation: RangeOperat
       return;
     }
     const more = operation.limit > 0 && page!.count > operation.limit;
-    runSliced(
-      member.env,
-      encodeRangePage(header, { ...page!, more }),
-      () => call.cancelled,
-      (sliceError, response) => {
-        if (sliceError !== null) fail(call, sliceError);
-        else call.reply(response!);
-      },
-    );
+    let parts: readonly Uint8Array[];
+    try {
+      parts = rangePageParts(header, { ...page!, more });
+    } catch (tooLarge) {
+      fail(call, tooLarge as Error);
+      return;
+    }
+    if (call.replyParts === undefined) call.reply(Buffer.concat(parts));
+    else call.replyParts(parts);
   });
 }
 

@@ -83,22 +83,17 @@ export interface EncodedRange {
   readonly revision: number;
 }
 
-/** The same bytes as `encodeRangeResponse` would make of the records. In slices: a chunk or two at a time. */
-export function* encodeRangePage(header: ResponseHeader, page: EncodedRange): Generator<void, Uint8Array> {
+/** The bytes that `encodeRangeResponse` would make of the records, in pieces that need not be joined. */
+export function rangePageParts(header: ResponseHeader, page: EncodedRange): readonly Uint8Array[] {
   const headerBytes = header.size(page.revision);
-  const size = sizeDelimited(headerBytes) + page.bytes + sizeRangeEnd(page);
+  const endBytes = sizeRangeEnd(page);
+  const size = sizeDelimited(headerBytes) + page.bytes + endBytes;
   if (size > MAX_RESPONSE_BYTES) throw new ResponseTooLargeError(size);
-  const writer = new WireWriter(size);
-  writeHeader(writer, header, headerBytes, page.revision);
-  let pauseAt = PAUSE_BYTES;
-  for (const chunk of page.chunks) {
-    writer.raw(chunk);
-    if (writer.position < pauseAt) continue;
-    pauseAt = writer.position + PAUSE_BYTES;
-    yield;
-  }
-  writeRangeEnd(writer, page);
-  return writer.buffer;
+  const head = new WireWriter(sizeDelimited(headerBytes));
+  writeHeader(head, header, headerBytes, page.revision);
+  const end = new WireWriter(endBytes);
+  writeRangeEnd(end, page);
+  return [head.buffer, ...page.chunks, end.buffer];
 }
 
 /** `RangeStreamResponse` of one chunk. Only the last has header, more and count (sem-038). */

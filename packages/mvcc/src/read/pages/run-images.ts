@@ -73,14 +73,28 @@ export class RunImages {
     return this.#runs.length;
   }
 
-  /** Number of the run that holds `key`. */
+  /**
+   * Number of the run that holds `key`. As in `sorted-entries.ts`, what the key has in common with the nearest boundaries found so far is not
+   * compared again: each put comes here.
+   */
   find(key: Uint8Array): number {
     let low = 1;
     let high = this.#from.length;
+    let below = 0;
+    let above = 0;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareBytes(this.#from[middle]!, key) <= 0) low = middle + 1;
-      else high = middle;
+      const from = this.#from[middle]!;
+      const shorter = Math.min(from.length, key.length);
+      let common = Math.min(below, above);
+      while (common < shorter && from[common] === key[common]) common++;
+      if (common < shorter ? from[common]! < key[common]! : from.length <= key.length) {
+        low = middle + 1;
+        below = common;
+      } else {
+        high = middle;
+        above = common;
+      }
     }
     return low - 1;
   }
