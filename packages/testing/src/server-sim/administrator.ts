@@ -170,17 +170,27 @@ export class Administrator {
           }
           simulation.count('members removed');
           fired();
-          // It ends when it hears of it; whoever does not is switched off.
-          simulation.env.setTimer(3_000, () => {
-            machine.crash(false, 'is switched off', Number.POSITIVE_INFINITY);
-            machine.removed = true;
-            next(true);
-          });
+          simulation.env.setTimer(3_000, () => this.#switchOff(machine, next));
         };
         this.#list(settle);
       },
       machine,
     );
+  }
+
+  /**
+   * It ends when it hears of it; whoever does not is switched off. Not before a leader is there that does without it: after a
+   * crash the others may need its vote to learn that it is gone.
+   */
+  #switchOff(machine: Machine, next: (done: boolean) => void): void {
+    const leader = this.#leader(this.#simulation.list.filter((one) => one !== machine));
+    if (leader?.member?.members().every(({ id }) => id !== machine.id) !== true) {
+      this.#simulation.env.setTimer(RETRY_MS, () => this.#switchOff(machine, next));
+      return;
+    }
+    machine.crash(false, 'is switched off', Number.POSITIVE_INFINITY);
+    machine.removed = true;
+    next(true);
   }
 
   #list(
