@@ -158,8 +158,9 @@ export class WatchHub {
   }
 
   #reportProgress(): void {
-    for (const stream of this.#progressWanted) stream.reportProgress(this.#source.revision);
-    this.#progressWanted.clear();
+    for (const stream of this.#progressWanted) {
+      if (!stream.reportProgress(this.#source.revision)) this.#progressWanted.delete(stream);
+    }
   }
 
   #forgetSome(): void {

@@ -32,6 +32,8 @@ export class WatchStream {
   #nextId = 0;
   #closed = false;
   #requestedCount = 0;
+  /** Requests that came while the consumer was full: they wait until it has room and its watches have caught up. */
+  #deferredCount = 0;
   #tickDue = false;
   #ticker: { cancel(): void } | null = null;
 
@@ -92,7 +94,9 @@ export class WatchStream {
 
   /** The consumer has room again. */
   resume(): void {
-    if (this.#closed || this.#parked.size === 0) return;
+    if (this.#closed) return;
+    if (this.#deferredCount > 0) this.#host.wantProgress(this);
+    if (this.#parked.size === 0) return;
     const parked = [...this.#parked];
     this.#parked.clear();
     for (const watch of parked) this.#host.place(watch);
@@ -100,25 +104,41 @@ export class WatchStream {
 
   /**
    * Asks for one `onProgress(null, revision)`. It comes after all events that are due now; when some watch is
-   * behind, or before its start revision, or there is no watch, it does not come at all (sem-124).
+   * behind, or before its start revision, or there is no watch, it does not come at all (sem-124). Asked for while the consumer is full,
+   * it comes once that has drained and been given everything.
    */
   requestProgress(): void {
+    if (this.consumer.isFull()) {
+      // `resume` goes on with it.
+      this.#deferredCount += 1;
+      return;
+    }
     this.#requestedCount += 1;
     this.#host.wantProgress(this);
   }
 
-  /** Called by the hub when every live watch has been given everything up to `revision`. */
-  reportProgress(revision: number): void {
+  /**
+   * Called by the hub when every live watch has been given everything up to `revision`.
+   * @returns whether some request still waits for watches to catch up: to be called again
+   */
+  reportProgress(revision: number): boolean {
     const requestedCount = this.#requestedCount;
     const tickDue = this.#tickDue;
     this.#requestedCount = 0;
     this.#tickDue = false;
-    if (this.#closed) return;
+    if (this.#closed) return false;
     if (tickDue) this.#reportIdle(revision);
-    if (requestedCount === 0 || !this.#allUpTo(revision)) return;
-    for (let sent = 0; sent < requestedCount && !this.consumer.isFull(); sent++) {
-      this.consumer.onProgress(null, revision);
+    if (requestedCount + this.#deferredCount === 0) return false;
+    if (this.consumer.isFull()) {
+      this.#deferredCount += requestedCount;
+      return false;
     }
+    if (this.#watches.size === 0) this.#deferredCount = 0;
+    if (!this.#allUpTo(revision)) return this.#deferredCount > 0;
+    let due = requestedCount + this.#deferredCount;
+    for (; due > 0 && !this.consumer.isFull(); due--) this.consumer.onProgress(null, revision);
+    this.#deferredCount = due;
+    return false;
   }
 
   /** Ends all watches. */

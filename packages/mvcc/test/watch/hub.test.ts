@@ -557,6 +557,32 @@ describe('progress', () => {
     ]);
   });
 
+  it('case-60 sem-124 asked for while the caller does not read, it comes once everything was delivered', () => {
+    start({ sliceBytes: 1 });
+    open(watching('k', { id: 1 }));
+    open(watching('other', { id: 2 }));
+    client.full = true;
+    for (let i = 0; i < 30; i++) put('k', `${i}`);
+    env.settle();
+    stream.requestProgress();
+    env.settle();
+    expect(client.received).toEqual([]);
+    client.full = false;
+    stream.resume();
+    for (let i = 0; i < 5; i++) env.turn();
+    expect(client.received.filter((entry) => entry.kind === 'progress')).toEqual([]);
+    env.settle();
+    expect(client.eventsOf(1)).toHaveLength(30);
+    expect(client.received.filter((entry) => entry.kind === 'progress')).toEqual([
+      { kind: 'progress', id: null, revision: 31, events: [] },
+    ]);
+    expect(client.received.at(-1)!.kind).toBe('progress');
+    // Once is enough.
+    put('k');
+    env.settle();
+    expect(client.received.at(-1)!.kind).toBe('events');
+  });
+
   it('sem-122 by itself: after the interval plus up to a tenth, for idle watches that asked', () => {
     start({ progressIntervalMs: 1_000 });
     open(watching('k', { id: 1, progressNotify: true }));
