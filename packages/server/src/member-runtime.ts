@@ -23,7 +23,8 @@ import { AlarmKind, type Alarms } from './alarms.ts';
 import type { Applied, Applier } from './apply/applier.ts';
 import { ApplyLoop } from './apply/apply-loop.ts';
 import { Driver } from './consensus/driver.ts';
-import { encodeEntry } from './consensus/entry-codec.ts';
+import { checkPassedOn, encodeChecked } from './consensus/entry-check.ts';
+import { EntryError } from './consensus/entry-codec.ts';
 import { Installer } from './consensus/installer.ts';
 import { LogRelease } from './consensus/log-release.ts';
 import { type ProposalDone, Proposals } from './consensus/proposals.ts';
@@ -189,6 +190,7 @@ export class MemberRuntime implements Member {
       },
       { tickMs: config.heartbeatMs, committedIndex: parts.committedIndex },
       {
+        checkPassedOn,
         onCommitted: (entries) => this.#loop.push(entries),
         onInstall: (meta, sink, done) => this.#installer.install(meta, sink, done),
         onInstalled: (meta) => this.#installed(meta),
@@ -405,7 +407,14 @@ export class MemberRuntime implements Member {
   #submit(operation: Operation, deadlineMs: number, done: ProposalDone): void {
     const nowMs = this.env.monotonicMs();
     const sequence = this.#proposals.nextSequence();
-    const data = encodeEntry(this.#proposals.origin, sequence, operation);
+    let data: Uint8Array;
+    try {
+      data = encodeChecked(this.#proposals.origin, sequence, operation);
+    } catch (error) {
+      if (!(error instanceof EntryError)) throw error;
+      done(error, null);
+      return;
+    }
     const untilMs = Math.min(deadlineMs, nowMs + this.limits.requestTimeoutMs);
     this.#proposals.add(sequence, data, nowMs, untilMs, done);
     this.#driver.propose(sequence);

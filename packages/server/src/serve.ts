@@ -167,6 +167,8 @@ async function memberConfig(config: ServerConfig, world: World): Promise<MemberC
     maxTxnOps: config.maxTxnOps,
     quotaBytes: config.quotaBytes,
     watchProgressIntervalMs: config.watchProgressIntervalMs,
+    corruptionChecks: config.corruptionChecks,
+    leaseCheckpoints: config.leaseCheckpoints,
     unsafeNoFsync: config.unsafeNoFsync,
   };
 }

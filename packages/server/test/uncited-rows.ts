@@ -22,7 +22,6 @@ export const UNCITED_FACTS: readonly (readonly [from: number, to: number, owner:
   [77, 77, 'authentication'],
   [82, 82, 'health service'],
   [130, 159, 'authentication'],
-  [187, 188, 'corruption checks'],
   [209, 209, 'client'],
   [213, 213, 'client'],
 ];

@@ -20,7 +20,7 @@ export function holds(transaction: ReadView, compare: Compare): boolean {
     ...keyRange(compare.key, compare.rangeEnd),
     revision: 0,
     limit: 0,
-    keysOnly: compare.target !== TARGET.value && compare.target !== TARGET.lease,
+    keysOnly: compare.target !== TARGET.value,
   });
   if (records.length === 0) return holdsFor(compare, null);
   return records.every((record) => holdsFor(compare, record));

@@ -8,6 +8,8 @@
  */
 
 import type { LogLevel } from '../env.ts';
+import type { CorruptionCheckOptions } from '../integrity/corruption-check.ts';
+import type { LeaseCheckpoints } from '../lease/create-lessor.ts';
 import { isLogLevel, type LogFormat } from '../node/logger.ts';
 import { type ClusterConfig, clusterConfig } from './cluster.ts';
 import { type CompactionPolicy, parseCompaction } from './compaction.ts';
@@ -54,6 +56,8 @@ export interface ServerConfig extends ClusterConfig {
     readonly timeoutMs: number;
   };
   readonly watchProgressIntervalMs: number;
+  readonly corruptionChecks: CorruptionCheckOptions;
+  readonly leaseCheckpoints: LeaseCheckpoints;
   /** Null: off. */
   readonly autoCompaction: CompactionPolicy | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly outputs: readonly string[] };
@@ -73,7 +77,7 @@ const MESSAGE_OVERHEAD_BYTES = 512 * 1024;
 export function resolveConfig(settings: Settings): ServerConfig {
   const warnings: string[] = [];
   refuseUnsupported(settings, warnings);
-  checkFeatureGates(settings, warnings);
+  const gates = featureGates(settings, warnings);
   if (settings.string('logger') !== 'zap') {
     throw new ConfigError(`unknown logger option "${settings.string('logger')}"`);
   }
@@ -113,6 +117,8 @@ export function resolveConfig(settings: Settings): ServerConfig {
       timeoutMs: Math.max(0, settings.number('grpc-keepalive-timeout')),
     },
     watchProgressIntervalMs: watchProgress(settings, warnings),
+    corruptionChecks: corruptionChecks(settings, gates),
+    leaseCheckpoints: leaseCheckpoints(gates, warnings),
     autoCompaction: parseCompaction(
       settings.string('auto-compaction-mode'),
       settings.string('auto-compaction-retention'),
@@ -129,17 +135,49 @@ function refuseUnsupported(settings: Settings, warnings: string[]): void {
   }
 }
 
-function checkFeatureGates(settings: Settings, warnings: string[]): void {
+/** Alpha features, which `AllAlpha` sets together; the two Beta ones change nothing here. */
+const ALPHA_GATES = ['InitialCorruptCheck', 'CompactHashCheck', 'LeaseCheckpoint', 'LeaseCheckpointPersist'];
+
+/** @returns the switches that are on */
+function featureGates(settings: Settings, warnings: string[]): ReadonlySet<string> {
   const text = settings.string('feature-gates');
-  if (text === '') return;
+  const given = new Map<string, boolean>();
+  if (text === '') return new Set();
   for (const item of text.split(',')) {
     const [name = '', value] = item.split('=').map((part) => part.trim());
     if (value === undefined) throw new ConfigError(`missing bool value for feature gate "${name}"`);
     const gate = Object.hasOwn(FEATURE_GATES, name) ? FEATURE_GATES[name] : undefined;
     if (gate === undefined) throw new ConfigError(`unrecognized feature gate: ${name}`);
     const enabled = boolOf(value, `invalid value of feature gate ${name}`);
+    given.set(name, enabled);
     if (enabled !== gate.enabled && !gate.supported) warnings.push(`feature gate ${name} has no effect yet`);
   }
+  const byDefault = given.get('AllAlpha') ?? false;
+  return new Set(ALPHA_GATES.filter((name) => given.get(name) ?? byDefault));
+}
+
+function corruptionChecks(settings: Settings, gates: ReadonlySet<string>): CorruptionCheckOptions {
+  const compactPeriodMs = settings.number('compact-hash-check-time');
+  if (compactPeriodMs <= 0) {
+    throw new ConfigError(`--compact-hash-check-time must be >0 (set to ${compactPeriodMs}ms)`);
+  }
+  return {
+    initial: gates.has('InitialCorruptCheck'),
+    periodMs: Math.max(0, settings.number('corrupt-check-time')),
+    compactPeriodMs: gates.has('CompactHashCheck') ? compactPeriodMs : 0,
+  };
+}
+
+function leaseCheckpoints(gates: ReadonlySet<string>, warnings: string[]): LeaseCheckpoints {
+  if (!gates.has('LeaseCheckpoint')) {
+    if (!gates.has('LeaseCheckpointPersist')) return 'off';
+    throw new ConfigError(
+      'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint',
+    );
+  }
+  if (gates.has('LeaseCheckpointPersist')) return 'stored';
+  warnings.push('lease checkpoints are on without LeaseCheckpointPersist: a restart forgets them');
+  return 'memory';
 }
 
 function boolOf(text: string, complaint: string): boolean {

@@ -154,8 +154,8 @@ metrics | string | basic | = | used | Basic or extensive (adds histograms).
 listen-metrics-urls | urls | - | = | used | Extra listeners for /metrics and health paths.
 
 # features
-corrupt-check-time | duration | 0s | = | later | How often members compare their data. 0: never.
-compact-hash-check-time | duration | 1m | = | later | Compaction hash check period (> 0).
+corrupt-check-time | duration | 0s | = | used | How often members compare their data. 0: never.
+compact-hash-check-time | duration | 1m | = | used | How often members compare what a compaction left, with the feature gate CompactHashCheck.
 compaction-batch-limit | int | 1000 | = | none | Accepted for compatibility.
 compaction-sleep-interval | duration | 10ms | = | none | Accepted for compatibility.
 watch-progress-notify-interval | duration | 10m | = | used | How often watches that ask for it learn of progress; at least 100ms.
@@ -206,11 +206,11 @@ export const FEATURE_GATES: Readonly<
   Record<string, { readonly enabled: boolean; readonly supported: boolean }>
 > = {
   StopGRPCServiceOnDefrag: { enabled: false, supported: false },
-  InitialCorruptCheck: { enabled: false, supported: false },
-  CompactHashCheck: { enabled: false, supported: false },
+  InitialCorruptCheck: { enabled: false, supported: true },
+  CompactHashCheck: { enabled: false, supported: true },
   TxnModeWriteWithSharedBuffer: { enabled: true, supported: true },
-  LeaseCheckpoint: { enabled: false, supported: false },
-  LeaseCheckpointPersist: { enabled: false, supported: false },
+  LeaseCheckpoint: { enabled: false, supported: true },
+  LeaseCheckpointPersist: { enabled: false, supported: true },
   SetMemberLocalAddr: { enabled: false, supported: false },
   FastLeaseKeepAlive: { enabled: true, supported: true },
   PriorityRequest: { enabled: false, supported: false },

@@ -121,6 +121,11 @@ describe('the command line follows Go', () => {
     [['--logger=foo'], 'unknown logger option "foo"'],
     [['--log-level=foo'], 'unrecognized level: "foo"'],
     [['--config-file=/nonexist'], 'open /nonexist: no such file or directory'],
+    [['--compact-hash-check-time=0s'], '--compact-hash-check-time must be >0 (set to 0ms)'],
+    [
+      ['--feature-gates=LeaseCheckpointPersist=true'],
+      'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint',
+    ],
     [['--feature-gates=Nope=true'], 'unrecognized feature gate: Nope'],
     [
       ['--name=bar', '--initial-cluster=foo=http://127.0.0.1:2380'],
@@ -130,6 +135,22 @@ describe('the command line follows Go', () => {
     const error = await failure(args);
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toBe(message);
+  });
+
+  test('sem-101 sem-187 sem-188 checks of corruption and checkpoints of leases are switched by gates', async () => {
+    const { corruptionChecks, leaseCheckpoints } = await config([]);
+    expect(corruptionChecks).toEqual({ initial: false, periodMs: 0, compactPeriodMs: 0 });
+    expect(leaseCheckpoints).toBe('off');
+    const all = await config([
+      '--corrupt-check-time=1h',
+      '--compact-hash-check-time=2m',
+      '--feature-gates=InitialCorruptCheck=true,CompactHashCheck=true,LeaseCheckpoint=true,LeaseCheckpointPersist=true',
+    ]);
+    expect(all.corruptionChecks).toEqual({ initial: true, periodMs: 3_600_000, compactPeriodMs: 120_000 });
+    expect(all.leaseCheckpoints).toBe('stored');
+    const some = await config(['--feature-gates=AllAlpha=true,LeaseCheckpointPersist=false']);
+    expect(some.corruptionChecks).toEqual({ initial: true, periodMs: 0, compactPeriodMs: 60_000 });
+    expect(some.leaseCheckpoints).toBe('memory');
   });
 
   test('the flags of HTTP end in the configuration, without a warning', async () => {

@@ -76,6 +76,8 @@ export interface DriverOptions {
 }
 
 export interface DriverHost {
+  /** Another member's proposals, before raft takes them. @throws ProtocolError for what must not get into the log */
+  checkPassedOn?(entries: readonly Entry[]): void;
   /** Committed entries, in order, each once. Calls `applied` when done, now or later. */
   onCommitted(entries: readonly Entry[]): void;
   /**
@@ -464,6 +466,7 @@ export class Driver {
       if (message.from !== from) throw new ProtocolError('message names another sender');
       // Content comes with `onSnapshot` alone.
       if (message.type === MessageType.snapshot) throw new ProtocolError('a snapshot without its content');
+      if (message.type === MessageType.propose) this.#host.checkPassedOn?.(message.entries);
       this.#parts.node.step(message);
     } catch (error) {
       this.#blame(from, error as Error);
