@@ -73,6 +73,9 @@ export async function freePorts(count: number): Promise<number[]> {
 
 export type ServerKind = 'etcd' | 'quorate';
 
+/** As in the first line of `apps/quorate/bin/quorate.mjs`. */
+const HEAP = ['--max-semi-space-size=32', '--initial-old-space-size=128'];
+
 /**
  * What runs a member: the real etcd from the PATH, or our server from this repository: from source when
  * `QUORATE_FROM_SOURCE=1`, otherwise the built executable that `npm start` runs.
@@ -88,8 +91,8 @@ export function serverCommand(kind: ServerKind): { readonly program: string; rea
   const node = join(top, 'node_modules/.bin/node');
   const leading =
     process.env.QUORATE_FROM_SOURCE === '1'
-      ? ['--conditions=@quorate/source', '--max-semi-space-size=32', join(top, 'apps/quorate/src/main.ts')]
-      : ['--max-semi-space-size=32', join(top, 'apps/quorate/bin/quorate.mjs')];
+      ? ['--conditions=@quorate/source', ...HEAP, join(top, 'apps/quorate/src/main.ts')]
+      : [...HEAP, join(top, 'apps/quorate/bin/quorate.mjs')];
   return { program: existsSync(node) ? node : process.execPath, leading };
 }
 
