@@ -46,7 +46,10 @@ export type SnapshotListener = (
 export interface Network {
   /** Hands over one encoded Raft message: what does not fit in the bounds is dropped and reported. */
   send(to: bigint, message: Uint8Array, kind: MessageKind): void;
-  /** Sends a snapshot message and its content; the outcome is reported. Closes `content` in any case. */
+  /**
+   * Sends a snapshot message and its content; the outcome is reported, once for each. Closes `content` in any case. One at a
+   * time to each member: until the report the next is not begun, so a report needs not say which one it means.
+   */
   sendSnapshot(to: bigint, message: Uint8Array, content: SnapshotContent): void;
   /** @param done exactly once; an error when there is no connection, no answer in time, or the other side refused (its message) */
   call(

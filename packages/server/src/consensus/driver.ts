@@ -450,6 +450,7 @@ export class Driver {
 
   #sendSnapshot(message: Message): void {
     const { network, images, env } = this.#parts;
+    if (images.isSending(message.to)) return;
     const content = message.snapshot === null ? null : images.send(message.snapshot, message.to);
     if (content === null) throw new Error('raft sends a snapshot that was not taken from an image');
     env.log.log('info', 'sending a snapshot', {

@@ -10,6 +10,11 @@
  *
  * At most `MAX_OPEN` exist at a time: an open image keeps compactions from removing what it covers. What is being sent,
  * and what was sent and is not installed yet, also holds the log: entries after it are what the follower needs next.
+ *
+ * A follower gets one at a time. Raft may want another while one is on its way: it gives up a follower that is silent, and
+ * one that is held still, or installs, is silent. A second transfer would cost the first its place, and the failure of the
+ * first would be taken for that of the second: snapshots would end each other for ever. So the second is not sent, and what
+ * becomes of the first answers for both: delivered, raft probes and finds how far the follower is; failed, it asks again.
  */
 import type { ImageSource, Store } from '@quorate/mvcc';
 import {
@@ -54,6 +59,8 @@ export class SnapshotImages {
   /** Handed to raft, and not yet part of a message; by number. */
   readonly #taken = new Map<number, OpenImage>();
   readonly #deliveries = new Map<NodeId, Delivery>();
+  /** Followers whose transfer has not been reported on. */
+  readonly #underWay = new Set<NodeId>();
   #number = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -89,12 +96,18 @@ export class SnapshotImages {
     throw new StorageUnavailableError('an image of the store is being opened');
   }
 
+  /** Whether a transfer to this follower is under way: no other may begin. */
+  isSending(to: NodeId): boolean {
+    return this.#underWay.has(to);
+  }
+
   /** The content of a snapshot that raft sends now to `to`; null when it is not one of ours. */
   send(snapshot: Snapshot, to: NodeId): SnapshotContent | null {
     const number = numberOf(snapshot);
     const image = this.#taken.get(number);
     if (image === undefined) return null;
     this.#taken.delete(number);
+    this.#underWay.add(to);
     this.#deliveries.set(to, { index: snapshot.meta.index, arrivedMs: null });
     let open = true;
     return {
@@ -116,7 +129,9 @@ export class SnapshotImages {
     }
   }
 
+  /** The transfer to `to` ended; the network says so once for each. */
   reported(to: NodeId, outcome: 'delivered' | 'failed'): void {
+    this.#underWay.delete(to);
     const delivery = this.#deliveries.get(to);
     if (delivery === undefined) return;
     if (outcome === 'failed') this.#deliveries.delete(to);

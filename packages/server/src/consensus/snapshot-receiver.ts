@@ -3,8 +3,11 @@
  *
  * A snapshot message means "forget your log, here is the state". It may only reach the core when the state is really
  * here, whole and checked; so its content goes into an image sink first, which disturbs nothing, and a transfer that
- * breaks off leaves nothing behind. One transfer at a time: a newer one ends an older one, whose sender may have died
- * long ago.
+ * breaks off leaves nothing behind.
+ *
+ * One transfer at a time. What is under way goes on and others are refused, or several could end each other for ever. Only a
+ * leader of a later term takes the place of an earlier one, whose message raft would refuse once it is whole; and from the
+ * last chunk on not even that one, since what is left takes a short while.
  *
  * Read next: `driver.ts` `deliverSnapshot`, which takes over from here.
  */
@@ -32,9 +35,13 @@ export interface SnapshotReceiverHost {
 type Done = (error: Error | null) => void;
 
 interface Transfer {
+  /** Of the leader that sent it. */
+  readonly term: number;
   readonly content: SnapshotContent;
   readonly sink: ImageSink;
   readonly report: Done;
+  /** All content is here. */
+  whole: boolean;
   /** Nothing that still comes back from content or sink counts. */
   over: boolean;
 }
@@ -86,7 +93,13 @@ export class SnapshotReceiver {
       refuse(new Error('another snapshot is being installed'));
       return;
     }
-    if (this.#transfer !== null) this.#break(this.#transfer, new Error('a newer snapshot took its place'));
+    if (this.#transfer !== null) {
+      if (this.#transfer.whole || message.term <= this.#transfer.term) {
+        refuse(new Error('another snapshot is being received'));
+        return;
+      }
+      this.#break(this.#transfer, new Error('a newer leader sends another'));
+    }
     const { index, term } = snapshot.meta;
     this.#log.log('info', 'receiving a snapshot', { from: from.toString(16), index, term });
     this.#begin({ message, snapshot }, content, done);
@@ -98,7 +111,9 @@ export class SnapshotReceiver {
   }
 
   #begin(arriving: { message: Message; snapshot: Snapshot }, content: SnapshotContent, report: Done): void {
-    const transfer: Transfer = { content, sink: this.#store.receiveImage(), report, over: false };
+    const sink = this.#store.receiveImage();
+    const { term } = arriving.message;
+    const transfer: Transfer = { term, content, sink, report, whole: false, over: false };
     this.#transfer = transfer;
     this.#pull(transfer, () => this.#finish(transfer, arriving));
   }
@@ -143,6 +158,7 @@ export class SnapshotReceiver {
 
   #finish(transfer: Transfer, { message, snapshot }: { message: Message; snapshot: Snapshot }): void {
     const { sink, content, report } = transfer;
+    transfer.whole = true;
     sink.finish((error, info) => {
       if (transfer.over) return;
       if (error !== null || info === null) {
