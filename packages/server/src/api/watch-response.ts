@@ -4,8 +4,8 @@
  *   0a header   10 watch_id   18 created   20 canceled   28 compact_revision   32 cancel_reason   38 fragment   5a event...
  *
  * The events come last and are the bulk, and they are the same for every watch that gets the same group: they are
- * encoded once, from the event bytes that the store already has. What differs, header and id, is short. When many
- * streams watch the same with the same id (0, for clients with one watch a stream) even the whole message is shared.
+ * encoded once, from the event bytes that the store already has. What differs, header and id, is short. Streams that
+ * watch the same under the same id (0, for clients with one watch a stream) share even the whole message.
  */
 import type { EventGroup, StoreEvent, WatchId } from '@quorate/mvcc';
 import { limits } from '@quorate/proto';
@@ -55,25 +55,35 @@ export function encodeControl(header: ResponseHeader, response: ControlResponse)
   return writer.buffer;
 }
 
+/** Whole messages are kept for so many ids: clients begin to count at 0, so streams with a few watches each share theirs. */
+const SHARED_IDS = 64;
+/** Of larger events only the last message is kept. */
+const SHARED_BYTES = 16 * 1024;
+
 /** What watches of one group share; kept by `EventGroup.memo`. */
 class SharedEvents {
   /** All `events` fields. */
   readonly payload: Uint8Array;
-  #message: Uint8Array | null = null;
-  #watchId: WatchId = 0;
   #revision = 0;
+  #messages = new Map<WatchId, Uint8Array>();
 
   constructor(group: EventGroup) {
     this.payload = encodeEvents(group, group.events());
   }
 
   messageFor(header: ResponseHeader, watchId: WatchId, revision: number): Uint8Array {
-    if (this.#message === null || this.#watchId !== watchId || this.#revision !== revision) {
-      this.#message = encodeMessage(header, watchId, revision, false, this.payload);
-      this.#watchId = watchId;
+    if (this.#revision !== revision) {
+      this.#messages.clear();
       this.#revision = revision;
     }
-    return this.#message;
+    let message = this.#messages.get(watchId);
+    if (message === undefined) {
+      message = encodeMessage(header, watchId, revision, false, this.payload);
+      if (this.#messages.size >= (this.payload.length <= SHARED_BYTES ? SHARED_IDS : 1))
+        this.#messages.clear();
+      this.#messages.set(watchId, message);
+    }
+    return message;
   }
 }
 
