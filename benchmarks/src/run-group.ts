@@ -70,6 +70,8 @@ export async function runGroup(group: Group, name: ServerName, settings: Setting
         settings.onCase(one, figures, failure);
       }
     }
+  } catch (error) {
+    throw new Error(`${group.name}, ${name}: ${server?.output() ?? 'not started'}`, { cause: error });
   } finally {
     // A process that is killed leaves no profile.
     if (settings.profileDirectory !== null) await server?.end('SIGTERM');

@@ -10,6 +10,8 @@ import { connect } from '@quorate/client';
 import { ClusterMember, freePorts, startEtcd, startQuorate } from '@quorate/testing';
 import type { ServerName } from './figures.ts';
 
+const OUTPUT_CHARACTERS = 4_000;
+
 export interface ServerUnderTest {
   readonly name: ServerName;
   /** Of every member, the leader's first. */
@@ -17,6 +19,8 @@ export interface ServerUnderTest {
   readonly pids: readonly number[];
   /** Holds the data of all members. */
   readonly folder: string;
+  /** The last of what the members wrote, for when something goes wrong. */
+  output(): string;
   /** Ends every member with the signal; resolves when all have ended. */
   end(signal: NodeJS.Signals): Promise<void>;
 }
@@ -49,6 +53,7 @@ async function startOne({
     endpoints: [process.endpoint],
     pids: [process.pid],
     folder,
+    output: () => process.output().slice(-OUTPUT_CHARACTERS),
     async end(signal) {
       await process.end(signal);
     },
@@ -84,7 +89,8 @@ async function startCluster(options: StartOptions): Promise<ServerUnderTest> {
     if (leader < 0) throw new Error('the leader changed while the cluster was starting');
     const ordered = [...members.slice(leader), ...members.slice(0, leader)].map(({ endpoint }) => endpoint);
     const pids = members.map(({ pid }) => pid);
-    return { name, endpoints: ordered as [string, ...string[]], pids, folder, end };
+    const output = () => members.map((member) => member.output().slice(-OUTPUT_CHARACTERS)).join('\n');
+    return { name, endpoints: ordered as [string, ...string[]], pids, folder, output, end };
   } catch (error) {
     await end('SIGKILL');
     throw error;
@@ -102,7 +108,9 @@ async function untilServing(member: ClusterMember, giveUpMs: number): Promise<bo
         return leader === header.memberId;
       } catch (error) {
         if (!member.isRunning || performance.now() > giveUpMs) {
-          throw new Error(`${member.name} does not serve: ${error}\n${member.output().slice(-4_000)}`);
+          throw new Error(
+            `${member.name} does not serve: ${error}\n${member.output().slice(-OUTPUT_CHARACTERS)}`,
+          );
         }
         await sleep(20);
       }
