@@ -38,6 +38,8 @@ export class Client {
   readonly #plan: Plan;
   readonly #shared: Shared;
   readonly #random: Random;
+  /** Of its own, so that wishes for streams do not move what else is drawn. */
+  readonly #streams: Random;
   readonly #recording: RecordingClient;
   #machine: number;
   #stopped = false;
@@ -50,6 +52,7 @@ export class Client {
     this.#plan = plan;
     this.#shared = shared;
     this.#random = new Random(plan.seed, `client ${number}`);
+    this.#streams = new Random(plan.seed, `streams of client ${number}`);
     this.#recording = world.recorder.client(`c${number}`);
     this.#machine = number;
   }
@@ -130,7 +133,7 @@ export class Client {
     const stream = this.#world.connections.open(
       machine,
       KEEP_ALIVE,
-      { needsLeader: false },
+      { needsLeader: this.#streams.chance(0.4) },
       (message) => {
         const { TTL, header } = LeaseKeepAliveResponse.decode(message);
         settle(() => open.ok({ kind: 'lease-keepalive', ttlSec: Number(TTL) }, headerOf(header)), true);

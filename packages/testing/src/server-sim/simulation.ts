@@ -45,6 +45,11 @@ export interface RunOptions {
 }
 
 const HEALED_MS = 60_000;
+/**
+ * Leases that nobody renews end within their TTL, 6 s at most, counted from the last leader's election; the rest is for slow clocks,
+ * for the lessor, which looks twice a second, and for committing.
+ */
+const LEASES_END_MS = 9_000;
 const TOKEN = 'simulated';
 const ALARM = services['etcdserverpb.Maintenance'].Alarm.path;
 const ALARM_ON = 1;
@@ -629,7 +634,10 @@ export class Simulation implements MachineHost {
     });
     // Nobody renews any more: every lease ends.
     const ended = (): boolean => this.members().every(({ lessor }) => lessor.list().length === 0);
-    await this.#pass(left(), ended);
+    const reigns = this.counts.reigns ?? 0;
+    await this.#pass(Math.min(left(), LEASES_END_MS), ended);
+    // A new leader may count every TTL from its election.
+    if (this.counts.reigns !== reigns) await this.#pass(Math.min(left(), LEASES_END_MS), ended);
     this.#live('leases end', ended(), () => this.#describe());
   }
 
