@@ -50,7 +50,12 @@ function followLeader(raft: Raft, leader: NodeId): void {
 export function tickFollower(raft: Raft): void {
   raft.electionElapsed += 1;
   raft.forwardedReads.tick();
-  if (raft.electionElapsed < raft.electionTimeout || !promotable(raft)) return;
+  if (raft.electionElapsed < raft.electionTimeout) return;
+  if (!promotable(raft)) {
+    // A learner does not campaign. It must notice all the same that nobody leads: those who ask it want to know.
+    if (raft.leader !== NONE) forgetLeader(raft);
+    return;
+  }
   raft.electionElapsed = 0;
   campaign(raft, 'timeout');
 }
