@@ -128,7 +128,7 @@ export function createElectionService(
   }
 
   function observe(call: StreamCall): StreamListener {
-    const refusal = closed ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
+    const refusal = closed || member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
     if (refusal !== null) {
       const { status, message } = statusOfCode(refusal);
       call.end(status, message);

@@ -24,6 +24,7 @@ import {
 import type { Timer } from '../env.ts';
 import type { Member } from '../member.ts';
 import { statusOfCode, statusOfError } from './error-map.ts';
+import { refuseByMetadata } from './guard.ts';
 import { unaryMethod } from './unary.ts';
 
 export const READINESS = 'readyz';
@@ -100,6 +101,12 @@ export function createHealthService(member: HealthMember): HealthService {
           request = Watch.request.decode(message);
         } catch (error) {
           const { status, message: text } = statusOfError(error as Error);
+          call.end(status, text);
+          return;
+        }
+        const refusal = closed ? null : member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
+        if (refusal !== null) {
+          const { status, message: text } = statusOfCode(refusal);
           call.end(status, text);
           return;
         }

@@ -119,7 +119,7 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
   const renew: Renew = (id, call, done) => leader.renew(id, () => call.cancelled || closed, done);
 
   function openKeepAlive(call: StreamCall): StreamListener {
-    const refusal = closed ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
+    const refusal = closed || member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
     if (refusal !== null) {
       const { status, message } = statusOfCode(refusal);
       call.end(status, message);

@@ -27,6 +27,7 @@ import {
   StatusResponse,
   services,
 } from '@quorate/proto';
+import { DomainError } from '../errors.ts';
 import type { Member } from '../member.ts';
 import type { ResponseHeader } from './header.ts';
 import { fail, refuse, unaryMethod } from './unary.ts';
@@ -90,7 +91,11 @@ export function maintenanceHandlers(
       return;
     }
     member.confirmRead(call.deadlineMs, (error) => {
-      if (error !== null) fail(call, error);
+      // In etcd the question travels through the log, and comes to the same end there as a write (sem-016).
+      const noLeader =
+        member.leader === 0n && error instanceof DomainError && error.code === 'REQUEST_TIMED_OUT';
+      if (noLeader) refuse(call, 'CONTEXT_DEADLINE_EXCEEDED');
+      else if (error !== null) fail(call, error);
       else reply(request.action === AlarmAction.GET ? alarmsOfType(member.alarms(), request.alarm) : []);
     });
   }

@@ -33,7 +33,7 @@ export interface WatchServiceOptions {
 /** What the service needs of a member. */
 export type WatchMember = Pick<
   Member,
-  'env' | 'store' | 'limits' | 'leader' | 'onApplied' | 'onStoreReplaced' | 'onLeaderChange'
+  'env' | 'store' | 'limits' | 'leader' | 'ended' | 'onApplied' | 'onStoreReplaced' | 'onLeaderChange'
 >;
 
 const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
@@ -54,7 +54,7 @@ export function createWatchService(
   let closed = false;
 
   function openCall(call: StreamCall): StreamListener {
-    const refusal = closed ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
+    const refusal = closed || member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
     if (refusal !== null) {
       const { status, message } = statusOfCode(refusal);
       call.end(status, message);

@@ -217,7 +217,7 @@ export class MembershipAdmin implements ClusterAdmin {
       return;
     }
     if (leftMs <= 0) {
-      done(new DomainError('REQUEST_TIMED_OUT'));
+      done(new DomainError(leader === 0n ? 'NO_LEADER' : 'REQUEST_TIMED_OUT'));
       return;
     }
     const again = (): void => {

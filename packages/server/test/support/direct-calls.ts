@@ -90,7 +90,7 @@ export function callStream(
   handlers: HandlerTable,
   path: string,
   requests: readonly Uint8Array[],
-  options: { headers?: Headers; room?: (messages: number) => boolean } = {},
+  options: { headers?: Headers; room?: (messages: number) => boolean; halfClose?: boolean } = {},
 ): Promise<StreamAnswer> {
   return new Promise((resolve) => {
     const handler = handlers.get(path);
@@ -117,6 +117,6 @@ export function callStream(
     };
     const listener = handler.open(call);
     for (const request of requests) listener.onMessage(request);
-    listener.onHalfClose();
+    if (options.halfClose !== false) listener.onHalfClose();
   });
 }

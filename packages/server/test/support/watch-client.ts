@@ -45,6 +45,7 @@ export class WatchWorld {
         get leader() {
           return world.leader;
         },
+        ended: false,
         onApplied: (listener) => store.onCommit(listener),
         onStoreReplaced: () => {},
         onLeaderChange: (listener) => {
