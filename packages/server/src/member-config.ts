@@ -37,6 +37,8 @@ export interface MemberConfig {
   readonly electionMs: number;
   /** Ask before an election whether it could be won (Raft thesis §9.6). */
   readonly preVote: boolean;
+  /** Wait less before the first election after a start (`consensus/head-start.ts`). */
+  readonly advanceFirstElection: boolean;
   /** Refuse changes of members that endanger the quorum (sem-163 to sem-165). */
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
@@ -62,6 +64,11 @@ export interface MemberConfig {
   readonly storeLimits?: Partial<StoreLimits>;
 }
 
+/** The election timeout as raft counts it: a tick is a heartbeat. */
+export function electionTicksOf(config: Pick<MemberConfig, 'electionMs' | 'heartbeatMs'>): number {
+  return Math.max(2, Math.round(config.electionMs / config.heartbeatMs));
+}
+
 export const DEFAULT_MEMBER_CONFIG = {
   walDirectory: null,
   initialClusterToken: 'etcd-cluster',
@@ -70,6 +77,7 @@ export const DEFAULT_MEMBER_CONFIG = {
   heartbeatMs: 100,
   electionMs: 1000,
   preVote: true,
+  advanceFirstElection: true,
   strictReconfigCheck: true,
   maxLearners: 1,
   snapshotCount: 10_000,

@@ -25,6 +25,7 @@ import { ApplyLoop } from './apply/apply-loop.ts';
 import { Driver } from './consensus/driver.ts';
 import { checkPassedOn, encodeChecked } from './consensus/entry-check.ts';
 import { EntryError } from './consensus/entry-codec.ts';
+import { HeadStart } from './consensus/head-start.ts';
 import { Installer } from './consensus/installer.ts';
 import { LogRelease } from './consensus/log-release.ts';
 import { type ProposalDone, Proposals } from './consensus/proposals.ts';
@@ -48,7 +49,7 @@ import {
   type MemberLimits,
   MemberRemovedError,
 } from './member.ts';
-import type { MemberConfig } from './member-config.ts';
+import { electionTicksOf, type MemberConfig } from './member-config.ts';
 import { MembershipAdmin } from './membership/admin.ts';
 import { type DecodedChange, encodeChange, type MembershipChange } from './membership/change.ts';
 import type { ConfHistory } from './membership/conf-history.ts';
@@ -119,6 +120,7 @@ export class MemberRuntime implements Member {
   readonly #quota: Quota;
   readonly #release: LogRelease;
   readonly #installer: Installer;
+  readonly #headStart: HeadStart | null;
   readonly #admin: MembershipAdmin;
   readonly #peers: Peers;
   readonly #versions: VersionMonitor;
@@ -175,6 +177,14 @@ export class MemberRuntime implements Member {
       pauseApplying: () => this.#loop.clear(),
       reload: (meta) => this.#reload(meta),
     });
+    this.#headStart = config.advanceFirstElection
+      ? new HeadStart({
+          env,
+          node: parts.node,
+          network: parts.network,
+          electionTicks: electionTicksOf(config),
+        })
+      : null;
     this.#driver = new Driver(
       {
         node: parts.node,
@@ -554,6 +564,7 @@ export class MemberRuntime implements Member {
   }
 
   #ticked(nowMs: number): void {
+    this.#headStart?.tick(nowMs);
     this.#proposals.expire(nowMs, (startedMs) => this.#timeout(startedMs));
     // Reads get no reason, as in etcd (sem-016).
     this.#reads.expire(nowMs, () => new DomainError('REQUEST_TIMED_OUT'));

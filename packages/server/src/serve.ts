@@ -159,6 +159,7 @@ async function memberConfig(config: ServerConfig, world: World): Promise<MemberC
     heartbeatMs: config.heartbeatMs,
     electionMs: config.electionMs,
     preVote: config.preVote,
+    advanceFirstElection: config.advanceFirstElection,
     strictReconfigCheck: config.strictReconfigCheck,
     maxLearners: config.maxLearners,
     snapshotCount: config.snapshotCount,

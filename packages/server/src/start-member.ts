@@ -28,7 +28,7 @@ import { StateHash } from './integrity/state-hash.ts';
 import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { Lessor } from './lease/lessor.ts';
 import { type Member, type MemberInfo, type MemberLimits, MemberRemovedError } from './member.ts';
-import type { MemberConfig, MemberIdentity, World } from './member-config.ts';
+import { electionTicksOf, type MemberConfig, type MemberIdentity, type World } from './member-config.ts';
 import { MemberRuntime } from './member-runtime.ts';
 import { ConfHistory } from './membership/conf-history.ts';
 import { formatId } from './membership/ids.ts';
@@ -213,7 +213,7 @@ async function assemble(parts: {
     applied: store.appliedIndex,
     conf,
     random: (bound) => env.randomInt(bound),
-    electionTicks: Math.max(2, Math.round(config.electionMs / config.heartbeatMs)),
+    electionTicks: electionTicksOf(config),
     heartbeatTicks: 1,
     preVote: config.preVote,
     maxTailBytes: config.raftTailBytes ?? TAIL_BYTES,
@@ -270,7 +270,7 @@ async function assemble(parts: {
 }
 
 function limitsOf(config: MemberConfig): MemberLimits {
-  const electionTicks = Math.max(2, Math.round(config.electionMs / config.heartbeatMs));
+  const electionTicks = electionTicksOf(config);
   return {
     maxRequestBytes: config.maxRequestBytes,
     maxTxnOps: config.maxTxnOps,

@@ -25,6 +25,7 @@ export interface ClusterConfig {
   readonly discoverySrv: { readonly domain: string; readonly serviceSuffix: string } | null;
   readonly forceNewCluster: boolean;
   readonly preVote: boolean;
+  readonly advanceFirstElection: boolean;
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
 }
@@ -55,6 +56,7 @@ export function clusterConfig(settings: Settings, name: string): ClusterConfig {
     discoverySrv: domain === '' ? null : { domain, serviceSuffix: settings.string('discovery-srv-name') },
     forceNewCluster: settings.bool('force-new-cluster'),
     preVote: settings.bool('pre-vote'),
+    advanceFirstElection: settings.bool('initial-election-tick-advance'),
     strictReconfigCheck: settings.bool('strict-reconfig-check'),
     maxLearners: settings.number('max-learners'),
   };

@@ -216,6 +216,7 @@ describe('the command line follows Go', () => {
       ETCD_LISTEN_PEER_URLS: 'http://0.0.0.0:2380',
       ETCD_STRICT_RECONFIG_CHECK: 'false',
       ETCD_PRE_VOTE: 'false',
+      ETCD_INITIAL_ELECTION_TICK_ADVANCE: 'false',
       ETCD_MAX_LEARNERS: '3',
     };
     const intent = await loadConfig([], variables);
@@ -227,6 +228,7 @@ describe('the command line follows Go', () => {
       peerListenerOptional: false,
       strictReconfigCheck: false,
       preVote: false,
+      advanceFirstElection: false,
       maxLearners: 3,
     });
   });
@@ -378,6 +380,7 @@ describe('what comes of it', () => {
       initialClusterState: 'new',
       initialCluster: [{ name: 'default', peerUrls: ['http://localhost:2380'] }],
       preVote: true,
+      advanceFirstElection: true,
       strictReconfigCheck: true,
       maxLearners: 1,
       forceNewCluster: false,
