@@ -4,6 +4,7 @@
  * A member that joins was added before (`member add`), so the running cluster knows its peer URLs and has given it an id; the flags
  * must list the same members, matched by their URLs, as etcd does. Nothing is written before this has succeeded.
  */
+import type { Env } from '../env.ts';
 import type { MemberInfo } from '../member.ts';
 import type { FetchCluster, MemberConfig, RemoteCluster } from '../member-config.ts';
 import { BootstrapError, type InitialCluster, initialCluster } from './bootstrap.ts';
@@ -11,7 +12,12 @@ import { formatId } from './ids.ts';
 
 /** Members that begin together do not answer yet: each of them waits so long for nothing. */
 const BEGIN_PATIENCE_MS = 500;
-const JOIN_PATIENCE_MS = 5_000;
+/** One round of questions to a running cluster, */
+const JOIN_ROUND_MS = 5_000;
+/** rounds until then (its members may be starting, or busy), */
+const JOIN_PATIENCE_MS = 30_000;
+/** and what lies between two of them. */
+const JOIN_PAUSE_MS = 1_000;
 
 type Flags = Pick<MemberConfig, 'name' | 'initialCluster' | 'initialClusterToken'>;
 
@@ -34,10 +40,11 @@ export async function beginCluster(
   return cluster;
 }
 
-/** The running cluster this member was added to. @throws BootstrapError */
+/** The running cluster this member was added to. @throws BootstrapError at once for a mistake, after a while when nobody answers */
 export async function joinCluster(
   flags: Flags,
   fetchCluster: FetchCluster | undefined,
+  env: Env,
 ): Promise<InitialCluster & { readonly peers: readonly MemberInfo[] }> {
   checkNames(flags);
   const urls = urlsOfOthers(flags);
@@ -48,7 +55,7 @@ export async function joinCluster(
   }
   let running: RemoteCluster;
   try {
-    running = await fetchCluster(urls, JOIN_PATIENCE_MS);
+    running = await askPatiently(fetchCluster, urls, env);
   } catch (error) {
     throw cause((error as Error).message);
   }
@@ -63,6 +70,32 @@ export async function joinCluster(
     );
   }
   return { clusterId: running.clusterId, memberId: own.id, members, peers: running.members };
+}
+
+/**
+ * Round after round. etcd gives up after the first and leaves it to whoever started it to start it again.
+ * @throws Error of the last round
+ */
+async function askPatiently(
+  fetchCluster: FetchCluster,
+  urls: readonly string[],
+  env: Env,
+): Promise<RemoteCluster> {
+  const giveUpMs = env.monotonicMs() + JOIN_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await fetchCluster(urls, JOIN_ROUND_MS);
+    } catch (error) {
+      const leftMs = giveUpMs - env.monotonicMs();
+      if (leftMs <= JOIN_PAUSE_MS) throw error;
+      env.log.log('warn', 'no member of the cluster to join has answered yet', {
+        urls,
+        reason: (error as Error).message,
+        'gives-up-in-sec': Math.round(leftMs / 1000),
+      });
+      await new Promise<void>((resolve) => env.setTimer(JOIN_PAUSE_MS, resolve));
+    }
+  }
 }
 
 /** The members in the flags with the ids that the running cluster has given them. */

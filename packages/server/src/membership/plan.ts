@@ -15,7 +15,7 @@ export type PlannedCluster = InitialCluster & { readonly peers?: readonly Member
 /** @throws BootstrapError */
 export function plannedCluster(config: MemberConfig, world: World): Promise<PlannedCluster> {
   return config.initialClusterState === 'existing'
-    ? joinCluster(config, world.fetchCluster)
+    ? joinCluster(config, world.fetchCluster, world.env)
     : beginCluster(config, world.fetchCluster);
 }
 
@@ -34,5 +34,5 @@ export async function initialPeers(
 /** The log has entries and none is applied. */
 async function plannedPeers(config: MemberConfig, world: World): Promise<PlannedCluster> {
   if (config.initialClusterState === 'new') return beginCluster(config, undefined);
-  return joinCluster(config, world.fetchCluster);
+  return joinCluster(config, world.fetchCluster, world.env);
 }

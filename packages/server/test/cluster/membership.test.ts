@@ -258,6 +258,22 @@ describe('beginning and joining', () => {
     );
   });
 
+  test('case-10 case-44 who joins while nobody answers asks again, for a while', async () => {
+    const cluster = await ofThree(34);
+    const id = await cluster.add(await cluster.leader(), 'd');
+    for (const name of ['a', 'b', 'c']) cluster.crash(name);
+    const join = () => cluster.start('d', ['a', 'b', 'c', 'd'], { initialClusterState: 'existing' });
+    const beganMs = cluster.env.monotonicMs();
+    expect(await message(join())).toMatch(/^cannot fetch cluster info from peer urls: /);
+    const triedMs = cluster.env.monotonicMs() - beganMs;
+    expect(triedMs).toBeGreaterThan(25_000);
+    expect(triedMs).toBeLessThan(60_000);
+    cluster.crash('d');
+    const joining = join();
+    for (const name of ['a', 'b', 'c']) await cluster.start(name, ['a', 'b', 'c']);
+    expect((await joining).memberId).toBe(id);
+  });
+
   test('case-25 a member that lost its data may not take part again under its old id', async () => {
     const cluster = await ofThree(31);
     const name = cluster.nameOf(cluster.others(await cluster.leader())[0]!);
