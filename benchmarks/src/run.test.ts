@@ -25,7 +25,7 @@ const CASES = [
   'restart, 100k keys',
 ];
 
-it('pnpm bench --quick runs every kind of case', { timeout: 120_000 }, async () => {
+it('pnpm bench --quick runs every kind of case', { timeout: 400_000 }, async () => {
   const out = mkdtempSync(join(tmpdir(), 'bench-test-'));
   try {
     const escaped = CASES.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
