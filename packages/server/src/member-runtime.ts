@@ -99,6 +99,8 @@ const MAX_WAITING_REQUESTS = 50_000;
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 /** Committed entries that may wait to be applied before new proposals are refused (sem-013). */
 const MAX_APPLY_BACKLOG = 5000;
+/** Ends of leases get through when requests do not: they are small, bounded by the lessor, and clients wait for them. */
+const EXPIRY_PRIORITY = 2;
 /** A removed member answers whoever asked for it before it stops. */
 const REMOVED_DELAY_MS = 1_000;
 /** What a stop waits for requests under way. */
@@ -344,7 +346,7 @@ export class MemberRuntime implements Member {
   }
 
   propose(operation: Operation, encodedBytes: number, deadlineMs: number, done: ProposalDone): void {
-    const refusal = this.#refuse(encodedBytes);
+    const refusal = this.#refuse(encodedBytes, operation.kind === 'lease-expire' ? EXPIRY_PRIORITY : 1);
     if (refusal !== null) {
       done(refusal, null);
       return;
@@ -405,12 +407,14 @@ export class MemberRuntime implements Member {
     this.#fatal(error);
   }
 
-  #refuse(encodedBytes: number): DomainError | null {
+  /** @param patience how many times as much may wait before this one is refused */
+  #refuse(encodedBytes: number, patience: number): DomainError | null {
     if (this.#phase === 'stopping' || this.#phase === 'ended') return new DomainError('SERVER_STOPPED');
     if (encodedBytes > this.limits.maxRequestBytes) return new DomainError('REQUEST_TOO_LARGE');
     const backlog = this.#driver.committedIndex - this.#loop.appliedIndex;
-    const waits = this.#proposals.size >= MAX_WAITING_REQUESTS || this.#proposals.bytes >= MAX_WAITING_BYTES;
-    return backlog > MAX_APPLY_BACKLOG || waits ? new DomainError('TOO_MANY_REQUESTS') : null;
+    const { size, bytes } = this.#proposals;
+    const waits = size >= patience * MAX_WAITING_REQUESTS || bytes >= patience * MAX_WAITING_BYTES;
+    return backlog > patience * MAX_APPLY_BACKLOG || waits ? new DomainError('TOO_MANY_REQUESTS') : null;
   }
 
   /** Encodes at once: nothing of `operation` is needed afterwards. */

@@ -4,7 +4,7 @@
  *     hash(0) = 0                      hash(n) = fold(hash(n-1), term, refusal, what changed)
  *
  * Members that applied the same entries with the same effects have the same hash at the same index, and once two differ they
- * go on differing: one comparison speaks for the whole history. `state-monitor.ts` compares; docs/decisions/0006-state-hash.md
+ * go on differing: one comparison speaks for the whole history. `state-monitor.ts` compares; docs/decisions/0008-state-hash.md
  * says what it finds and what it costs.
  *
  * Of a change counts what applying decides: key, revisions, version, lease, and the value; of a long record its beginning, its end and
