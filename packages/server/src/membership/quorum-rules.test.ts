@@ -75,3 +75,9 @@ test('a refusal says which quorum would be lost', () => {
   );
   expect(refuseRemove(view('A'), 1n)?.reason).toBe('the only voter cannot be removed');
 });
+
+test('the reason for keeping a member whose connection is young counts the member that is asked', () => {
+  expect(refuseRemove(view('A B?'), 2n)?.reason).toBe(
+    '1 of 2 voters have been in contact for 5 s; 2 must be, so that a quorum of 1 is left',
+  );
+});

@@ -77,11 +77,14 @@ export function refuseRemove(view: QuorumView, id: bigint): Refusal | null {
   }
   // One that is down is no part of the quorum in use.
   if (id !== view.self && !view.connected(id)) return null;
-  const connected = countConnected(view, voters) - 1;
-  if (connected >= wanted) return null;
+  // It is taken for one of those in contact, even when its connection is young: etcd's rule.
+  const connected = countConnected(view, voters);
+  if (connected - 1 >= wanted) return null;
   return {
     code: 'UNHEALTHY_CLUSTER',
-    reason: `${connected} of the ${rest.length} voters that remain are in contact; ${wanted} are needed to decide`,
+    reason:
+      `${connected} of ${voters.length} voters have been in contact for ${HEALTH_INTERVAL_MS / 1000} s; ` +
+      `${wanted + 1} must be, so that a quorum of ${wanted} is left`,
   };
 }
 

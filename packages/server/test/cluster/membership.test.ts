@@ -136,7 +136,7 @@ describe('removing', () => {
     expect(await refusal(cluster.remove(leader, alive!.memberId))).toBe('UNHEALTHY_CLUSTER');
     const warned = cluster.env.logged.find(({ message }) => message.includes('could cost the quorum'));
     expect(warned?.fields?.reason).toBe(
-      '1 of the 2 voters that remain are in contact; 2 are needed to decide',
+      '2 of 3 voters have been in contact for 5 s; 3 must be, so that a quorum of 2 is left',
     );
     await cluster.remove(leader, dead!.memberId);
     expect(leader.members()).toHaveLength(2);
@@ -272,6 +272,25 @@ describe('beginning and joining', () => {
     const joining = join();
     for (const name of ['a', 'b', 'c']) await cluster.start(name, ['a', 'b', 'c']);
     expect((await joining).memberId).toBe(id);
+  });
+
+  test('case-10 case-45 killed before anything of the log is in the store, members find each other by their logs', async () => {
+    const cluster = new SimCluster(35, ['a', 'b', 'c'], { storeLimits: { flushAfterMs: 3_600_000 } });
+    await cluster.bootstrap();
+    await cluster.pass(6000);
+    await cluster.add(await cluster.leader(), 'd');
+    const names = ['a', 'b', 'c', 'd'];
+    const { memberId } = await cluster.start('d', names, { initialClusterState: 'existing' });
+    await cluster.put(await cluster.leader(), 'k', 'v');
+    await cluster.settled();
+    await cluster.pass(1000);
+    for (const name of names) cluster.crash(name);
+    // Whoever starts them says what is true by now: the cluster exists. And one after the other, nobody is there to be asked.
+    for (const name of names) await cluster.start(name, names, { initialClusterState: 'existing' });
+    await cluster.leader();
+    expect(await cluster.get(cluster.member('d'), 'k')).toBe('v');
+    expect(cluster.member('d').memberId).toBe(memberId);
+    expect(cluster.member('d').members()).toHaveLength(4);
   });
 
   test('case-25 a member that lost its data may not take part again under its old id', async () => {
