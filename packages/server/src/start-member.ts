@@ -119,7 +119,7 @@ export async function startMember(
       world,
       makers,
       identity,
-      initialPeers: await initialPeers(config, world, cluster, members),
+      initialPeers: await initialPeers(config, world, cluster, members, { identity, log: wal }),
       wal,
       hardState,
       store,

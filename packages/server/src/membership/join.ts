@@ -118,7 +118,7 @@ function checkNames(flags: Flags): void {
   }
 }
 
-function urlsOfOthers(flags: Flags): readonly string[] {
+export function urlsOfOthers(flags: Flags): readonly string[] {
   return flags.initialCluster.filter(({ name }) => name !== flags.name).flatMap(({ peerUrls }) => peerUrls);
 }
 
