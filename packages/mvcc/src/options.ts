@@ -78,7 +78,7 @@ export const DEFAULT_LIMITS: StoreLimits = {
   headPartEntries: 2_000,
   ringBytes: 4 << 20,
   imageBytes: 32 << 20,
-  imageKeys: 256,
+  imageKeys: 64,
   sliceMs: 2,
   removeSliceRecords: 2_000,
   blockKeys: 512,
