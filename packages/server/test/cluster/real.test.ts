@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { LeaseKeepAliveRequest, LeaseKeepAliveResponse, services } from '@quorate/proto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createServices } from '../../src/api/services.ts';
 import { parseUrl } from '../../src/config/urls.ts';
 import { createLessor } from '../../src/lease/create-lessor.ts';
 import type { Member } from '../../src/member.ts';
@@ -12,6 +14,7 @@ import { nodeWorld } from '../../src/node/world.ts';
 import { fetchCluster } from '../../src/peers/join.ts';
 import { createPeerNetwork } from '../../src/peers/peer-network.ts';
 import { startMember } from '../../src/start-member.ts';
+import { TestStreamCall } from '../support/calls.ts';
 import { put } from '../support/sim-member.ts';
 import { smallMember } from '../support/small-member.ts';
 
@@ -174,3 +177,36 @@ test('case-40 case-42 three members begin, one lags and gets a snapshot, a fourt
   await write(await leader(), 700, 710);
   await expectEqual();
 });
+
+test('sem-091 sem-187 leases are renewed through a follower, and one that applies differently is stopped', async () => {
+  const names = ['a', 'b', 'c'];
+  await Promise.all(names.map((name) => start(name, names)));
+  const leading = await leader();
+  await write(leading, 0, 20);
+  const others = [...running.values()].filter((member) => member !== leading);
+  const tables = new Map([...running.values()].map((member) => [member, createServices(member).handlers]));
+  await new Promise<void>((resolve, reject) => {
+    leading.propose({ kind: 'lease-grant', id: 7n, ttlSec: 600 }, 0, Number.POSITIVE_INFINITY, (error) =>
+      error === null ? resolve() : reject(error),
+    );
+  });
+  const { path } = services['etcdserverpb.Lease'].LeaseKeepAlive;
+  for (const member of running.values()) {
+    const stream = new TestStreamCall(path, {}).open(tables.get(member)!.get(path)!);
+    stream.send(LeaseKeepAliveRequest.encode({ ID: 7n }), LeaseKeepAliveRequest.encode({ ID: 8n }));
+    await until(() => stream.messages.length === 2);
+    expect(stream.messages.map((message) => LeaseKeepAliveResponse.decode(message).TTL)).toEqual([600n, 0n]);
+  }
+  const odd = others[0]!;
+  const begin = odd.store.begin.bind(odd.store);
+  odd.store.begin = (index, term) => {
+    const transaction = begin(index, term);
+    const plain = transaction.put.bind(transaction);
+    transaction.put = (key, _value, lease) => plain(key, Buffer.from('wrong'), lease);
+    return transaction;
+  };
+  await write(leading, 20, 21);
+  expect(await odd.stopped).toMatchObject({ code: 'STATE_DIVERGED' });
+  await write(leading, 21, 40);
+  expect(leading.alarms()).toEqual([]);
+}, 60_000);
