@@ -213,6 +213,32 @@ describe('while the leader changes', () => {
   });
 });
 
+describe('a member that got the leases by a snapshot', () => {
+  test('case-40 sem-102 leads, counts their time, and ends them everywhere', async () => {
+    const { cluster, leader, followers } = await ofThree(18, {
+      snapshotCount: 20,
+      snapshotCatchUpEntries: 10,
+      walSegmentBytes: 16 * 1024,
+    });
+    const name = cluster.nameOf(followers[0]);
+    cluster.crash(name);
+    await grant(cluster, leader, 10);
+    for (let n = 0; n < 200; n++) await cluster.put(leader, `k${n % 20}`, 'v'.padEnd(400, '.'));
+    const back = await cluster.start(name);
+    handlersOf(back);
+    await cluster.settled();
+    expect(cluster.network.tally.snapshots).toBeGreaterThan(0);
+    await moveTo(cluster, back);
+    const startedMs = cluster.env.monotonicMs();
+    expect(await new KeepAlive(cluster, leader).renew(ID)).toBe(10n);
+    await cluster.eventually(() => !cluster.running.some(holdsKey));
+    const livedMs = cluster.env.monotonicMs() - startedMs;
+    expect(livedMs).toBeGreaterThanOrEqual(10_000);
+    expect(livedMs).toBeLessThan(11_500);
+    expect(cluster.running.map(({ lessor }) => lessor.exists(ID))).toEqual([false, false, false]);
+  });
+});
+
 describe('checkpoints', () => {
   test('case-56 sem-101 over five changes of leader the time goes on; without them it begins anew', async () => {
     for (const [leaseCheckpoints, leftMs] of [
