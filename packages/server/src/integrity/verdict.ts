@@ -10,7 +10,7 @@ export const NOBODY_KNOWS = 0n;
 
 /**
  * @param hashes by member, made at one revision and one compact revision; who did not answer is absent
- * @param memberCount all voters of the cluster
+ * @param memberCount all members of the cluster, those that did not answer too
  * @returns those to raise the alarm for; none when all agree
  */
 export function oddOnes(hashes: ReadonlyMap<bigint, number>, memberCount: number): readonly bigint[] {
