@@ -2,7 +2,7 @@
  * A bare connection to one member: messages of `@quorate/proto` over grpc-js, no retries, no balancing. What a test
  * says is what goes out, and every failure comes back as it was.
  */
-import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import {
   type Init,
   services,
@@ -84,15 +84,20 @@ export class Connection {
     });
   }
 
+  /** @param requireLeader end it where there is none (the header `hasleader`) */
   watch(
     request: Init<WatchCreateRequest>,
     handlers: WatchStreamHandlers,
+    requireLeader = false,
   ): { askProgress(): void; cancel(): void } {
     const method = services['etcdserverpb.Watch'].Watch;
+    const metadata = new Metadata();
+    if (requireLeader) metadata.set('hasleader', 'true');
     const stream = this.#client.makeBidiStreamRequest(
       method.path,
       (message: Parameters<typeof method.request.encode>[0]) => Buffer.from(method.request.encode(message)),
       (bytes: Buffer) => method.response.decode(bytes),
+      metadata,
     );
     let over = false;
     const end = (error: string) => {

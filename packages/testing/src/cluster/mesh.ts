@@ -15,7 +15,8 @@ export const CLIENT = 'client';
 
 export class Mesh {
   readonly #links = new Map<string, Link>();
-  readonly #servers: Server[] = [];
+  readonly #servers = new Map<number, Server>();
+  readonly #calls = new Map<number, number>();
   readonly #sockets = new Set<Socket>();
   /** Names of members by process id, as of now. */
   readonly #pids: () => ReadonlyMap<number, string>;
@@ -42,16 +43,28 @@ export class Mesh {
   proxy(member: string, port: number, target: number, callers: 'clients' | 'members'): Promise<void> {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       this.#sockets.add(socket);
+      this.#calls.set(port, this.callsTo(port) + 1);
       socket.on('error', () => {});
       socket.once('close', () => this.#sockets.delete(socket));
       if (callers === 'clients') this.#connect(member, CLIENT, socket, target);
       else void this.#callerOf(socket, port).then((caller) => this.#connect(member, caller, socket, target));
     });
-    this.#servers.push(server);
+    this.#servers.set(port, server);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', () => resolve());
     });
+  }
+
+  /** Connections made to the proxy on `port` so far. */
+  callsTo(port: number): number {
+    return this.#calls.get(port) ?? 0;
+  }
+
+  /** Nobody gets through to `port` any more; connections that are there stay. */
+  unlisten(port: number): void {
+    this.#servers.get(port)?.close();
+    this.#servers.delete(port);
   }
 
   async #callerOf(socket: Socket, port: number): Promise<string> {
@@ -89,6 +102,8 @@ export class Mesh {
 
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await Promise.all(
+      [...this.#servers.values()].map((server) => new Promise((resolve) => server.close(resolve))),
+    );
   }
 }

@@ -9,12 +9,15 @@ import { services } from '@quorate/proto';
 import type { RecordedCall } from '../checkers/history.ts';
 import type { ClusterOptions } from '../cluster/cluster.ts';
 import type { ClusterMember } from '../cluster/member.ts';
+import { stablePorts } from '../cluster/ports.ts';
 import { troubleDisk } from '../cluster/strace.ts';
 import { WallClocks } from '../cluster/wall-clock.ts';
 import { findProgram, type ServerKind } from '../process/server-process.ts';
 import { aFollower, isStopped, kill } from './fault.ts';
 import { FAULTS } from './faults.ts';
+import { type FragileDisk, mountFragile, unableToBreak } from './fragile-disk.ts';
 import { add, persist } from './membership.ts';
+import { losePackets, unableToLose } from './packet-loss.ts';
 import { mountTmpfs, type SmallDisk, unableToMount } from './small-disk.ts';
 import { type SentCall, sendCall } from './wire-calls.ts';
 import type { WorkerKind } from './workload.ts';
@@ -25,6 +28,8 @@ export interface Case {
   /** Absent: both. */
   readonly only?: 'quorate';
   readonly holds: string;
+  /** The nemesis brings the same faults in each of its long tests. */
+  readonly inNemesis?: true;
   readonly options?: Partial<ClusterOptions & WorldOptions>;
   /** Why it cannot run here; null: it can. */
   unable?(): string | null;
@@ -84,8 +89,13 @@ function put(world: World, member: ClusterMember, key: string, lease = 0n, paddi
 }
 
 async function count(world: World, member: ClusterMember, key: string): Promise<number> {
-  const read = await ask(world, member, { kind: 'range', key, end: '' });
-  return read.ok && read.answer.kind === 'range' ? read.answer.count : -1;
+  let found = -1;
+  await until(`${member.name} reads`, 30_000, async () => {
+    const read = await ask(world, member, { kind: 'range', key, end: '' });
+    if (read.ok && read.answer.kind === 'range') found = read.answer.count;
+    return read.ok;
+  });
+  return found;
 }
 
 /** Writes until the others are well past what a leader keeps for the slow (5000 entries in etcd). */
@@ -127,7 +137,19 @@ function smallDisks(megabytes: number): {
   return { disks, folderOf };
 }
 
+/** The same with disks that can turn read-only. */
+function fragileDisks(): { disks: Map<string, FragileDisk>; folderOf: (name: string) => string } {
+  const disks = new Map<string, FragileDisk>();
+  const folderOf = (name: string) => {
+    const disk = disks.get(name) ?? mountFragile(name, 200);
+    disks.set(name, disk);
+    return `${disk.folder}/${name}`;
+  };
+  return { disks, folderOf };
+}
+
 const full = smallDisks(200);
+const fragile = fragileDisks();
 const clocks = new WallClocks();
 
 /** How far the wall clock of a member is off, as its HTTP answers say; null: it answers none. */
@@ -141,16 +163,20 @@ export function cleanUp(): void {
   clocks.remove();
   for (const disk of full.disks.values()) disk.unmount();
   full.disks.clear();
+  for (const disk of fragile.disks.values()) disk.unmount();
+  fragile.disks.clear();
 }
 
 export const CASES: readonly Case[] = [
   {
     number: 1,
+    inNemesis: true,
     holds: 'members killed one after the other lose nothing',
     script: faults('kill-leader', 'kill-follower', 'kill-leader'),
   },
   {
     number: 6,
+    inNemesis: true,
     holds: 'all killed at once: every acknowledged write is there',
     script: faults('kill-all', 'kill-all'),
   },
@@ -279,6 +305,29 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    number: 20,
+    holds: 'a file system that turns read-only ends the member; the others go on, and it comes back',
+    unable: unableToBreak,
+    options: { folderOf: fragile.folderOf },
+    async script(world) {
+      const { cluster } = world;
+      const victim = await aFollower(world);
+      const disk = fragile.disks.get(victim.name);
+      must(disk !== undefined, 'the member has no disk of its own');
+      victim.expectEnd();
+      disk.turnReadOnly();
+      const through = cluster.members.find((member) => member !== victim)!;
+      await until('the member ends', 30_000, async () => {
+        await put(world, through, 'k-on');
+        return !victim.isRunning;
+      });
+      await until('the others take a write', 15_000, async () => (await put(world, through, 'k-alive')).ok);
+      disk.repair();
+      cluster.restart(victim);
+      await cluster.healAll();
+    },
+  },
+  {
     number: 21,
     holds: 'slow disks slow things down, and nothing else',
     unable: needsStrace,
@@ -286,11 +335,13 @@ export const CASES: readonly Case[] = [
   },
   {
     number: 27,
+    inNemesis: true,
     holds: 'a leader cut off acknowledges nothing and answers nothing new',
     script: faults('partition-leader', 'partition-minority-with-leader'),
   },
   {
     number: 28,
+    inNemesis: true,
     holds: 'each sees a majority, no two the same',
     options: { size: 5 },
     script: faults('majority-ring'),
@@ -320,13 +371,56 @@ export const CASES: readonly Case[] = [
       await faults('leader-mute')(world);
     },
   },
+  {
+    number: 30,
+    holds: 'packets lost between members, one of twenty and one of four',
+    unable: unableToLose,
+    async script(world) {
+      const { cluster } = world;
+      const ports = cluster.members.map(({ place }) => place.ownPeerPort);
+      for (const percent of [5, 25]) {
+        await world.disturbed(async () => {
+          const loss = losePackets(ports, percent);
+          try {
+            await sleep(4000);
+            must(loss.lost() > 0, 'no packet was lost');
+          } finally {
+            loss.end();
+          }
+          await cluster.healAll();
+        });
+      }
+    },
+  },
   { number: 31, holds: 'delays and jitter between members', script: faults('slow-links') },
   {
     number: 32,
     holds: 'black holes, resets and narrow links between members',
     script: faults('partition-follower', 'narrow-links'),
   },
-  { number: 33, holds: 'clients cut off from one member', script: faults('clients-cut') },
+  {
+    number: 33,
+    holds: 'clients cut off from one member; a watch that requires a leader ends where there is none',
+    async script(world) {
+      const { cluster } = world;
+      await faults('clients-cut')(world);
+      const victim = await aFollower(world);
+      let ended = '';
+      const watch = cluster
+        .observer(victim)
+        .watch({ key: Buffer.from('k1') }, { onResponse() {}, onEnd: (error) => (ended = error) }, true);
+      await sleep(500);
+      must(ended === '', `the watch ended while there was a leader: ${ended}`);
+      await world.disturbed(async () => {
+        cluster.mesh.cut([victim.name], cluster.others(victim));
+        cluster.mesh.cut(cluster.others(victim), [victim.name]);
+        await until('the watch ends', 30_000, () => ended !== '');
+        must(ended === 'etcdserver: no leader', `the watch ended with: ${ended}`);
+        await cluster.healAll();
+      });
+      watch.cancel();
+    },
+  },
   {
     number: 34,
     holds: 'links cut one by one and healed in another order',
@@ -346,6 +440,38 @@ export const CASES: readonly Case[] = [
           await sleep(random.between(50, 400));
         }
         await cluster.healAll();
+      });
+    },
+  },
+  {
+    number: 35,
+    holds: 'a member that moves to another peer URL under load is found there',
+    async script(world) {
+      const { cluster } = world;
+      const victim = await aFollower(world);
+      const through = cluster.members.find((member) => member !== victim)!;
+      const [port] = (await stablePorts(1)) as [number];
+      const moved = `http://127.0.0.1:${port}`;
+      await cluster.mesh.proxy(victim.name, port, victim.place.ownPeerPort, 'members');
+      const { ID } = (await cluster.memberList(through)).find(({ name }) => name === victim.name)!;
+      await world.disturbed(async () => {
+        const refusal = await persist(() =>
+          cluster.observer(through).call(CLUSTER.MemberUpdate, { ID, peerURLs: [moved] }, 5000),
+        );
+        must(refusal === null, `the URL is not changed: ${refusal}`);
+        for (const member of cluster.members) {
+          await until(`${member.name} lists it`, 15_000, async () =>
+            (await cluster.memberList(member)).some(({ peerURLs }) => peerURLs.includes(moved)),
+          );
+        }
+        // Nobody is at the old address any more, and whoever was connected there is not.
+        cluster.mesh.unlisten(victim.place.peerPort);
+        for (const other of cluster.others(victim)) cluster.mesh.link(other, victim.name).reset();
+        const before = cluster.mesh.callsTo(port);
+        await kill(world, victim);
+        cluster.restart(victim);
+        await cluster.healAll();
+        await until('it is called at its new address', 15_000, () => cluster.mesh.callsTo(port) > before);
       });
     },
   },
@@ -375,8 +501,37 @@ export const CASES: readonly Case[] = [
   },
   {
     number: 38,
+    inNemesis: true,
     holds: 'a paused leader gives no stale answer',
     script: faults('pause-leader-1x', 'pause-leader-3x', 'pause-leader-10x'),
+  },
+  {
+    number: 39,
+    only: 'quorate',
+    holds: 'event loops that stand still for 2.5 s under load: no stale answer, no lease lost',
+    options: {
+      load: ['register', 'bank', 'lease', 'lock'],
+      envOf: (name) => ({
+        NODE_ENV: 'test',
+        // Members send, so that they stall, at different times; the leader sends the most and is the first.
+        FP: [400, 900, 1400]
+          .map((visit) => `raftBeforeLeaderSend:sleep=2500:${visit + Number(name.slice(1))}`)
+          .join(','),
+      }),
+    },
+    async script(world) {
+      const { cluster } = world;
+      let stalls = 0;
+      await world.disturbed(async () => {
+        await until('members stand still twice', 60_000, async () => {
+          const beganMs = performance.now();
+          const answers = await Promise.all(cluster.members.map((member) => cluster.status(member, 5000)));
+          if (answers.every((answer) => answer !== null) && performance.now() - beganMs > 1000) stalls++;
+          return stalls >= 2;
+        });
+        await cluster.healAll();
+      });
+    },
   },
   {
     number: 40,
@@ -398,10 +553,16 @@ export const CASES: readonly Case[] = [
   },
   {
     number: 41,
+    inNemesis: true,
     holds: 'leadership moved about',
     script: faults('move-leader', 'move-leader', 'move-leader'),
   },
-  { number: 42, holds: 'members replaced under load', script: faults('replace-member', 'replace-member') },
+  {
+    number: 42,
+    inNemesis: true,
+    holds: 'members replaced under load',
+    script: faults('replace-member', 'replace-member'),
+  },
   {
     number: 43,
     holds: 'the leader removed; a dead member removed; what would lose the quorum refused',
@@ -479,7 +640,11 @@ export const CASES: readonly Case[] = [
       await kill(world, learner);
       cluster.restart(learner);
       await cluster.healAll();
-      must((await cluster.status(learner))?.isLearner === false, 'after a restart it is a learner again');
+      await until('it says that it is a voter', 30_000, async () => {
+        const status = await cluster.status(learner);
+        must(status?.isLearner !== true, 'after a restart it is a learner again');
+        return status !== null;
+      });
     },
   },
   {
@@ -593,8 +758,11 @@ export const CASES: readonly Case[] = [
     holds: 'a keep-alive of a lease that is gone says so in the stream',
     async script({ cluster }) {
       for (const member of cluster.members) {
-        const gone = await cluster.observer(member).keepAlive(123_456_789n, 3000);
-        must(gone.ok && gone.response.ttlSec <= 0, `${member.name} says ${JSON.stringify(gone)}`);
+        await until(`${member.name} answers`, 30_000, async () => {
+          const gone = await cluster.observer(member).keepAlive(123_456_789n, 10_000);
+          must(!gone.ok || gone.response.ttlSec <= 0, `${member.name} says ${JSON.stringify(gone)}`);
+          return gone.ok;
+        });
       }
     },
   },
@@ -634,6 +802,19 @@ export const CASES: readonly Case[] = [
       });
       const late = await write(first, fence);
       must(late.ok && late.answer.kind === 'txn' && !late.answer.succeeded, 'the sleeper wrote');
+      // The control: what trusts the lock alone loses a write by the same sleep.
+      const bare = (member: ClusterMember, value: string) =>
+        ask(world, member, { kind: 'put', key: 'unfenced/57', value, lease: 0n }, 10_000);
+      must((await bare(second, 'of the holder')).ok, 'the holder does not write');
+      must(
+        (await bare(first, 'of the sleeper')).ok,
+        'without a fence nothing keeps the sleeper from writing',
+      );
+      const read = await ask(world, second, { kind: 'range', key: 'unfenced/57', end: '' }, 10_000);
+      must(
+        read.ok && read.answer.kind === 'range' && read.answer.kvs[0]?.value === 'of the sleeper',
+        'the control lost no write: it shows nothing',
+      );
     },
   },
   {

@@ -1,7 +1,8 @@
 /**
  * The rows of the fault catalogue that concern a cluster, on real processes. The scripts are `cases.ts`.
  *
- * CASE_SERVER=etcd runs them against the real etcd: what a script demands must be fair.
+ * CASE_SERVER=etcd runs them against the real etcd: what a script demands must be fair. Those whose faults every nemesis
+ * run (`nemesis.long.test.ts`) brings anyway are left to it, unless CASES=all.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ServerKind } from '../process/server-process.ts';
@@ -13,7 +14,8 @@ const seed = process.env.CASE_SEED ?? String(Math.floor(Math.random() * 2 ** 31)
 describe(`cluster cases on ${kind}, seed ${seed}`, () => {
   afterAll(cleanUp);
 
-  for (const row of CASES) {
+  const all = process.env.CASES === 'all' || kind === 'etcd';
+  for (const row of CASES.filter(({ inNemesis }) => all || inNemesis !== true)) {
     const reason = unableToRun(row, kind);
     if (reason !== null) console.warn(`SKIPPED: case ${row.number}: ${reason}`);
     it.skipIf(reason !== null)(`case-${row.number} ${row.holds}`, async () => {

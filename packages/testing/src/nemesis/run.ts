@@ -132,8 +132,9 @@ function shortfallsOf(
   const atLeast = (what: string, count: number, least: number) => {
     if (count < least) shortfalls.push(`${what}: ${count}, expected at least ${least}`);
   };
-  atLeast('answered calls', report.ok, seconds * 20);
-  atLeast('revisions', report.revisions, seconds * 5);
+  // An idle machine answers a hundred times as much.
+  atLeast('answered calls', report.ok, seconds * 5);
+  atLeast('revisions', report.revisions, seconds);
   const tried = Object.entries(report.faults);
   atLeast(
     'faults that struck',
