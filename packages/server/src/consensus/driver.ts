@@ -1,35 +1,8 @@
-/**
- * The consensus driver: one loop per member between raft, the log, the network and the applier.
- *
- * Raft decides, this performs (`@quorate/raft` `ready.ts` is the contract). One *turn*:
- *
- *     hand over what was proposed and asked since the last turn
- *     while raft has work: send messages, append to the log, apply what is committed, answer reads
- *
- * Turns run after a poll phase, so that everything the sockets brought travels as one batch: one append, one sync, one
- * message per follower. While an append is under way new proposals wait, and the whole lot forms the next batch: under
- * load batches grow by themselves (group commit), and a lone request waits for nobody.
- *
- * What the disk must confirm is kept in `#steps`, in order of `Ready.sequence`: messages that promise durability leave,
- * and raft hears of it, only when everything up to there is durable.
- *
- * Time: a tick that comes late counts once, and only after the events that were waiting have been handled, so that news
- * which arrived during a pause is heard before an election timer acts on its absence.
- *
- * Snapshots: `snapshot-images.ts` has what leaves, `snapshot-receiver.ts` what arrives. While one is being installed no
- * `Ready` is taken: what raft wants to say or to write meanwhile waits until the state it speaks of is here.
- *
- * Everything here is synchronous callbacks; a failing log or an error in any of it ends the member through `onFatal`.
- * Read next: `proposals.ts`, `reads.ts`, `../apply/apply-loop.ts`.
- */
-import type { ImageSink, Store } from '@quorate/mvcc';
 import {
   ConfChangeError,
   type ConfState,
-  decodeConfChange,
   decodeMessage,
   type Entry,
-  encodeMessage,
   type HardState,
   type Message,
   MessageType,
@@ -44,56 +17,14 @@ import {
   type SoftState,
   type Status,
 } from '@quorate/raft';
-import type { Wal, WalFailedError } from '@quorate/wal';
-import type { Env, Timer } from '../env.ts';
-import type { Failpoint } from '../failpoints.ts';
+import type { WalFailedError } from '@quorate/wal';
+import type { Timer } from '../env.ts';
 import { exponentialBuckets, Histogram } from '../histogram.ts';
-import type { MessageKind, Network, PeerReport } from '../network.ts';
-import type { Proposals } from './proposals.ts';
-import type { Reads } from './reads.ts';
-import type { SnapshotImages } from './snapshot-images.ts';
+import type { PeerReport } from '../network.ts';
+import { ConfigChanges } from './config-changes.ts';
+import type { DriverHost, DriverOptions, DriverParts } from './driver-contract.ts';
+import { Sender } from './sender.ts';
 import { type ReceivedSnapshot, SnapshotReceiver } from './snapshot-receiver.ts';
-import type { WalStorage } from './wal-storage.ts';
-
-export interface DriverParts {
-  readonly node: RawNode;
-  readonly wal: Wal;
-  /** What `node` reads from. */
-  readonly storage: Pick<WalStorage, 'renew' | 'exhausted'>;
-  readonly images: SnapshotImages;
-  readonly store: Pick<Store, 'receiveImage'>;
-  readonly network: Network;
-  readonly env: Env;
-  readonly proposals: Proposals;
-  readonly reads: Reads;
-  readonly failpoint: Failpoint;
-}
-
-export interface DriverOptions {
-  readonly tickMs: number;
-  /** As recovered; decides when a cluster of one may campaign. */
-  readonly committedIndex: number;
-}
-
-export interface DriverHost {
-  /** Another member's proposals, before raft takes them. @throws ProtocolError for what must not get into the log */
-  checkPassedOn?(entries: readonly Entry[]): void;
-  /** Committed entries, in order, each once. Calls `applied` when done, now or later. */
-  onCommitted(entries: readonly Entry[]): void;
-  /**
-   * Puts a received state in the place of the own one; no committed entry is handed out before `done`. What was handed out
-   * and is not applied yet is part of that state.
-   * @param done when it is durable and visible
-   */
-  onInstall(meta: SnapshotMeta, sink: ImageSink, done: (error: Error | null) => void): void;
-  /** The log begins after that state, durably; the installation is complete. */
-  onInstalled(meta: SnapshotMeta): void;
-  /** The leader or the own role changed. */
-  onSoftState(state: SoftState, previous: SoftState): void;
-  /** Once per tick, after raft's. */
-  onTick(nowMs: number): void;
-  onFatal(error: Error): void;
-}
 
 /** Something that waits for the log, or for those before it. */
 interface Step {
@@ -101,16 +32,6 @@ interface Step {
   readonly messages: readonly Message[];
   durable: boolean;
 }
-
-/** A change of the configuration that waits to be proposed or applied. */
-interface PendingChange {
-  readonly sequence: number;
-  /** When it was last handed to the leader; null while nobody has it. */
-  sentMs: number | null;
-}
-
-/** A change passed on to the leader that was not applied by then is passed on again: it may have been dropped there. */
-const CHANGE_RETRY_MS = 1_000;
 
 export class Driver {
   /** From handing a batch to the log until it is durable: etcd's buckets. */
@@ -120,8 +41,8 @@ export class Driver {
   readonly #host: DriverHost;
   /** Sequences of proposals that raft has not taken yet, oldest first. */
   #unsubmitted: number[] = [];
-  /** Changes of the configuration, oldest first; the first is under way. Applying one twice is refused, so sending it twice does no harm. */
-  #changes: PendingChange[] = [];
+  readonly #changes: ConfigChanges;
+  readonly #sender: Sender;
   readonly #steps: Step[] = [];
   #appendsUnderWay = 0;
   /** A commit index that was not worth an append of its own: goes with the next one. */
@@ -145,6 +66,8 @@ export class Driver {
     this.#parts = parts;
     this.#options = options;
     this.#host = host;
+    this.#changes = new ConfigChanges(parts.node, parts.proposals, parts.env);
+    this.#sender = new Sender(parts.network, parts.images, parts.env.log);
     const status = parts.node.status();
     this.#term = status.hardState.term;
     this.#committedIndex = options.committedIndex;
@@ -199,7 +122,7 @@ export class Driver {
 
   /** Queues a change of the configuration that is already among `proposals`. */
   proposeConfChange(sequence: number): void {
-    this.#changes.push({ sequence, sentMs: null });
+    this.#changes.add(sequence);
     this.#schedule();
   }
 
@@ -262,7 +185,7 @@ export class Driver {
       const { node, reads, env, storage, images } = this.#parts;
       if (storage.renew()) node.storageAvailable();
       this.#submitProposals();
-      this.#submitChange();
+      this.#changes.submit();
       reads.ask(env.monotonicMs(), (context) => node.readIndex(context).accepted);
       do {
         while (!this.#ended && !this.#installing && node.hasReady()) this.#perform(node.ready());
@@ -306,24 +229,6 @@ export class Driver {
     this.#unsubmitted = taken === queue.length ? [] : queue.slice(taken);
   }
 
-  /** One change at a time (thesis §4.1), whoever proposed it: what the leader cannot take now is offered again. */
-  #submitChange(): void {
-    const { node, proposals, env } = this.#parts;
-    for (let change = this.#changes[0]; change !== undefined; change = this.#changes[0]) {
-      const data = proposals.dataOf(change.sequence);
-      if (data !== null) {
-        const nowMs = env.monotonicMs();
-        if (change.sentMs !== null && nowMs - change.sentMs < CHANGE_RETRY_MS) return;
-        if (!node.proposeConfChange(decodeConfChange(data)).accepted) return;
-        change.sentMs = nowMs;
-        proposals.submitted(change.sequence);
-        return;
-      }
-      // Applied, or its caller has given up.
-      this.#changes.shift();
-    }
-  }
-
   #perform(ready: Ready): void {
     const { reads, failpoint } = this.#parts;
     if (ready.hardState !== null) {
@@ -333,7 +238,7 @@ export class Driver {
     if (ready.softState !== null) this.#moveTo(ready.softState);
     if (ready.messages.length > 0) {
       failpoint('raftBeforeLeaderSend');
-      this.#send(ready.messages);
+      this.#sender.send(ready.messages);
     }
     this.#persist(ready);
     if (ready.committedEntries.length > 0) this.#host.onCommitted(ready.committedEntries);
@@ -434,30 +339,11 @@ export class Driver {
       const step = this.#steps.shift()!;
       if (step.messages.length > 0) {
         this.#parts.failpoint('raftBeforeFollowerSend');
-        this.#send(step.messages);
+        this.#sender.send(step.messages);
       }
       last = step.sequence;
     }
     if (last > 0) this.#parts.node.persisted(last);
-  }
-
-  #send(messages: readonly Message[]): void {
-    for (const message of messages) {
-      if (message.type === MessageType.snapshot) this.#sendSnapshot(message);
-      else this.#parts.network.send(message.to, encodeMessage(message), kindOf(message));
-    }
-  }
-
-  #sendSnapshot(message: Message): void {
-    const { network, images, env } = this.#parts;
-    if (images.isSending(message.to)) return;
-    const content = message.snapshot === null ? null : images.send(message.snapshot, message.to);
-    if (content === null) throw new Error('raft sends a snapshot that was not taken from an image');
-    env.log.log('info', 'sending a snapshot', {
-      to: message.to.toString(16),
-      index: message.snapshot?.meta.index,
-    });
-    network.sendSnapshot(message.to, encodeMessage(message), content);
   }
 
   #receive(from: NodeId, bytes: Uint8Array): void {
@@ -552,23 +438,4 @@ export class Driver {
 function isPeersFault(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return code === 'PROTOCOL' || code === 'CODEC';
-}
-
-/** Votes, heartbeats and the log travel apart, so that none of them waits behind a larger one. */
-function kindOf(message: Message): MessageKind {
-  switch (message.type) {
-    case MessageType.vote:
-    case MessageType.voteResponse:
-    case MessageType.preVote:
-    case MessageType.preVoteResponse:
-    case MessageType.timeoutNow:
-      return 'vote';
-    case MessageType.heartbeat:
-    case MessageType.heartbeatResponse:
-    case MessageType.readIndex:
-    case MessageType.readIndexResponse:
-      return 'heartbeat';
-    default:
-      return 'append';
-  }
 }
