@@ -219,6 +219,7 @@ export interface Store {
   /** Hash over the whole database (every table), comparable between runs of one member only. */
   hash(done: (error: Error | null, hash: number) => void): void;
 
+  /** To be looked at in the turn that asked. */
   sizes(): { totalBytes: number; inUseBytes: number };
   /** Runs once physical removal of every compaction up to `revision` is durable. */
   whenCompacted(revision: number, done: (error: Error | null) => void): void;

@@ -490,16 +490,18 @@ interface NativeStat {
 
 const META_PAGES = 2;
 
-/** Sizes from the trees' own page counts: constant time, whatever the size. */
+/** Sizes from the trees' own page counts: constant time, whatever the size. What is in use is counted only for who asks. */
 function statsOf({ root, tables }: Opened): BackendStats {
   const pages = (stat: NativeStat): number =>
     stat.treeBranchPageCount + stat.treeLeafPageCount + stat.overflowPages;
   const whole = root.getStats() as unknown as NativeStat;
-  let used = META_PAGES + pages(whole.root!) + pages(whole.free!);
-  for (const name of TABLE_NAMES) used += pages(tables[name]!.getStats() as unknown as NativeStat);
   return {
     fileBytes: (whole.lastPageNumber! + 1) * whole.pageSize,
-    usedBytes: used * whole.pageSize,
+    get usedBytes() {
+      let used = META_PAGES + pages(whole.root!) + pages(whole.free!);
+      for (const name of TABLE_NAMES) used += pages(tables[name]!.getStats() as unknown as NativeStat);
+      return used * whole.pageSize;
+    },
   };
 }
 
