@@ -41,6 +41,13 @@ export class Measurement {
     return histogram;
   }
 
+  /** Whether nothing has been recorded yet under some name. */
+  get lacksSome(): boolean {
+    if (this.#histograms.size === 0) return true;
+    for (const { count } of this.#histograms.values()) if (count === 0) return true;
+    return false;
+  }
+
   fail(): void {
     this.#failed++;
   }
