@@ -24,6 +24,8 @@ import { quorateVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
+/** A start may wait long for other members. Who asks it to stop does not: what was promised to anybody is on disk. */
+const START_GRACE_MS = 3_000;
 
 async function main(): Promise<void> {
   const intent = await loadConfig(process.argv.slice(2), process.env);
@@ -55,7 +57,10 @@ async function serve(config: ServerConfig): Promise<void> {
   let server: Server | null = null;
   // Whatever the state is then, nothing more may be answered: the process ends at once.
   guardProcess(log, () => process.exit(EXIT_FAILURE));
-  const signal = onFirstSignal(log, () => void server?.stop());
+  const signal = onFirstSignal(log, (name) => {
+    if (server !== null) void server.stop();
+    else setTimeout(() => server === null && endBySignal(name), START_GRACE_MS).unref();
+  });
   try {
     server = await startServer(config, nodeWorld(log));
   } catch (error) {
@@ -70,14 +75,17 @@ async function serve(config: ServerConfig): Promise<void> {
 }
 
 /** Later signals change nothing: stopping takes seconds at most, and what is under way deserves them. */
-function onFirstSignal(log: Logger, stop: () => void): { received: NodeJS.Signals | null } {
+function onFirstSignal(
+  log: Logger,
+  stop: (name: NodeJS.Signals) => void,
+): { received: NodeJS.Signals | null } {
   const state: { received: NodeJS.Signals | null } = { received: null };
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => {
       if (state.received !== null) return;
       state.received = name;
       log.log('info', 'received signal; shutting down', { signal: name });
-      stop();
+      stop(name);
     });
   }
   return state;
