@@ -51,7 +51,7 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
   const compaction = startAutoCompaction(member, config.autoCompaction);
   void member.stopped.then(() => compaction.stop());
   const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => world.env.afterPoll(callback));
-  const services = createServices(member, images);
+  const services = createServices(member, { images, restsOnDefragment: config.restsOnDefragment });
   const front = await createHttpFront(member, services, httpConfig(config));
   const transport = createGrpcServer({
     handlers: services.handlers,

@@ -26,10 +26,9 @@ beforeAll(async () => {
   running = await runMember();
 });
 beforeEach(() => {
-  services = createServices(
-    running.member,
-    new ImageFolder(join(folder, 'images'), (callback) => running.member.env.afterPoll(callback)),
-  );
+  services = createServices(running.member, {
+    images: new ImageFolder(join(folder, 'images'), (callback) => running.member.env.afterPoll(callback)),
+  });
 });
 afterEach(() => services.close());
 afterAll(async () => {

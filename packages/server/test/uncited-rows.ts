@@ -12,7 +12,6 @@ type Owner =
   | 'corruption checks'
   | 'downgrade'
   | 'locks and elections'
-  | 'health service'
   | 'client';
 
 /** Inclusive ranges. */
@@ -20,7 +19,6 @@ export const UNCITED_FACTS: readonly (readonly [from: number, to: number, owner:
   [4, 4, 'authentication'],
   [11, 11, 'cluster'],
   [77, 77, 'authentication'],
-  [82, 82, 'health service'],
   [130, 159, 'authentication'],
   [209, 209, 'client'],
   [213, 213, 'client'],

@@ -1,7 +1,8 @@
 /**
  * The standard gRPC health service (grpc.health.v1): Check, List, Watch.
  *
- *   ""         as etcd has it: SERVING for as long as this member takes requests, whatever they may come to
+ *   ""         as etcd has it: SERVING for as long as this member takes requests, whatever they may come to; with the
+ *              feature gate StopGRPCServiceOnDefrag not during a defragmentation (sem-082)
  *   "readyz"   beyond etcd: SERVING while a leader is known and no alarm is raised, as /health over HTTP
  *
  * The two are apart because clients that check health by themselves ask for "" and drop a member that does not serve.
@@ -33,6 +34,8 @@ export type HealthMember = Pick<Member, 'env' | 'leader' | 'ended' | 'alarms' | 
 
 export interface HealthService {
   readonly handlers: readonly (readonly [path: string, handler: Handler])[];
+  /** A defragmentation begins or ends, and clients are to go elsewhere meanwhile. */
+  rests(resting: boolean): void;
   /** From here on the member does not serve; watching callers hear it as their last answer. */
   close(): void;
 }
@@ -52,12 +55,13 @@ export function createHealthService(member: HealthMember): HealthService {
   const { Check, List, Watch } = services['grpc.health.v1.Health'];
   const watchers = new Set<Watcher>();
   let closed = false;
+  let restingCount = 0;
   let timer: Timer | null = null;
 
   /** Null: no such service. */
   function statusOf(name: string): number | null {
     if (name !== '' && name !== READINESS) return null;
-    const serves = !closed && !member.ended;
+    const serves = !closed && !member.ended && restingCount === 0;
     const ready = name === '' || (member.leader !== 0n && member.alarms().length === 0);
     return serves && ready ? Serving.SERVING : Serving.NOT_SERVING;
   }
@@ -156,6 +160,10 @@ export function createHealthService(member: HealthMember): HealthService {
       ],
       [Watch.path, { kind: 'stream', open: watch }],
     ],
+    rests(resting) {
+      restingCount += resting ? 1 : -1;
+      look();
+    },
     close() {
       closed = true;
       for (const watcher of [...watchers]) {

@@ -34,9 +34,11 @@ import { fail, refuse, unaryMethod } from './unary.ts';
 
 type Alarms = ReturnType<Member['alarms']>;
 
+/** @param onDefragment hears of the begin (true) and the end of each defragmentation */
 export function maintenanceHandlers(
   member: Member,
   header: ResponseHeader,
+  onDefragment: (active: boolean) => void,
 ): [path: string, handler: Handler][] {
   const { store } = member;
 
@@ -101,7 +103,9 @@ export function maintenanceHandlers(
   }
 
   function defragment(_request: DefragmentRequest, call: UnaryCall): void {
+    onDefragment(true);
     store.defragment((error) => {
+      onDefragment(false);
       if (error !== null) fail(call, error);
       // Without a header, unlike its siblings (sem-003).
       else call.reply(DefragmentResponse.encode({}));

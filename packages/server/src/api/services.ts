@@ -33,8 +33,15 @@ export interface Services {
   close(): void;
 }
 
-/** @param images where images of the store for users are written; absent: Maintenance.Snapshot is not offered */
-export function createServices(member: Member, images?: ImageFolder): Services {
+export interface ServiceOptions {
+  /** Where images of the store for users are written; absent: Maintenance.Snapshot is not offered. */
+  readonly images?: ImageFolder;
+  /** Health says NOT_SERVING while this member is being defragmented. Default false. */
+  readonly restsOnDefragment?: boolean;
+}
+
+export function createServices(member: Member, options: ServiceOptions = {}): Services {
+  const { images, restsOnDefragment = false } = options;
   const header = new ResponseHeader(member.clusterId, member.memberId, member);
   const watch = createWatchService(member, header);
   const lease = createLeaseService(member, header);
@@ -49,7 +56,9 @@ export function createServices(member: Member, images?: ImageFolder): Services {
       ...watch.handlers,
       ...lease.handlers,
       ...clusterHandlers(member, header),
-      ...maintenanceHandlers(member, header),
+      ...maintenanceHandlers(member, header, (active) => {
+        if (restsOnDefragment) health.rests(active);
+      }),
       ...lockHandlers(lines, header),
       ...election.handlers,
       ...health.handlers,

@@ -58,6 +58,8 @@ export interface ServerConfig extends ClusterConfig {
   readonly watchProgressIntervalMs: number;
   readonly corruptionChecks: CorruptionCheckOptions;
   readonly leaseCheckpoints: LeaseCheckpoints;
+  /** Health says NOT_SERVING during a defragmentation. */
+  readonly restsOnDefragment: boolean;
   /** Null: off. */
   readonly autoCompaction: CompactionPolicy | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly outputs: readonly string[] };
@@ -119,6 +121,7 @@ export function resolveConfig(settings: Settings): ServerConfig {
     watchProgressIntervalMs: watchProgress(settings, warnings),
     corruptionChecks: corruptionChecks(settings, gates),
     leaseCheckpoints: leaseCheckpoints(gates, warnings),
+    restsOnDefragment: gates.has('StopGRPCServiceOnDefrag'),
     autoCompaction: parseCompaction(
       settings.string('auto-compaction-mode'),
       settings.string('auto-compaction-retention'),
@@ -136,7 +139,13 @@ function refuseUnsupported(settings: Settings, warnings: string[]): void {
 }
 
 /** Alpha features, which `AllAlpha` sets together; the two Beta ones change nothing here. */
-const ALPHA_GATES = ['InitialCorruptCheck', 'CompactHashCheck', 'LeaseCheckpoint', 'LeaseCheckpointPersist'];
+const ALPHA_GATES = [
+  'StopGRPCServiceOnDefrag',
+  'InitialCorruptCheck',
+  'CompactHashCheck',
+  'LeaseCheckpoint',
+  'LeaseCheckpointPersist',
+];
 
 /** @returns the switches that are on */
 function featureGates(settings: Settings, warnings: string[]): ReadonlySet<string> {

@@ -205,7 +205,7 @@ export const FORGOTTEN_FLAGS: readonly string[] = [
 export const FEATURE_GATES: Readonly<
   Record<string, { readonly enabled: boolean; readonly supported: boolean }>
 > = {
-  StopGRPCServiceOnDefrag: { enabled: false, supported: false },
+  StopGRPCServiceOnDefrag: { enabled: false, supported: true },
   InitialCorruptCheck: { enabled: false, supported: true },
   CompactHashCheck: { enabled: false, supported: true },
   TxnModeWriteWithSharedBuffer: { enabled: true, supported: true },

@@ -12,6 +12,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createHealthService, type HealthMember } from '../../src/api/health.ts';
 import { reflectionHandlers } from '../../src/api/reflection.ts';
+import { createServices } from '../../src/api/services.ts';
 import { TestStreamCall } from '../support/calls.ts';
 import { call, callStream } from '../support/direct-calls.ts';
 import { type RunningMember, runMember } from '../support/running-member.ts';
@@ -62,6 +63,20 @@ describe('health', () => {
     await vi.waitFor(() => expect(ready.told()).toHaveLength(3), 5000);
     expect(serves.told()).toEqual([Serving.SERVING]);
     for (const { stream } of [ready, serves]) stream.cancel();
+  });
+
+  test('sem-082 while a defragmentation runs, it does not serve, if so configured', async () => {
+    const services = createServices(running.member, { restsOnDefragment: true });
+    try {
+      const table = services.handlers;
+      const defragmented = call(table, rpc['etcdserverpb.Maintenance'].Defragment, {});
+      expect((await call(table, Check, { service: '' })).status).toBe(Serving.NOT_SERVING);
+      expect(await check('')).toBe(Serving.SERVING);
+      await defragmented;
+      expect((await call(table, Check, { service: '' })).status).toBe(Serving.SERVING);
+    } finally {
+      services.close();
+    }
   });
 
   test('no leader: not ready; stopping: not serving, and the last answer says so', () => {
