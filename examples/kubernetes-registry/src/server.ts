@@ -32,6 +32,7 @@ export class ServerProcess {
       process.execPath,
       [
         '--max-semi-space-size=32',
+        '--initial-old-space-size=128',
         program.pathname,
         `--data-dir=${this.#dataDir}`,
         `--listen-client-urls=${url}`,

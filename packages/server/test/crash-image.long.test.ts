@@ -21,7 +21,7 @@ describe('case-22 crash images', () => {
   // Without gcc the recorder cannot be built.
   test.skipIf(recorder === null)(
     `${IMAGES} images of log and store open with everything acknowledged`,
-    { timeout: 400_000 },
+    { timeout: 1_200_000 },
     async () => {
       const root = join(base, 'data');
       mkdirSync(root, { mode: 0o700 });

@@ -39,7 +39,7 @@ function nthOf(name: string): number {
 describe('case-02 case-03 case-04 killed at a named place', () => {
   const names = listFailpoints().filter((name) => !OUT_OF_REACH.includes(name));
 
-  test.each(names)('%s', { timeout: 60_000 }, async (name) => {
+  test.each(names)('%s', { timeout: 180_000 }, async (name) => {
     const folder = newFolder();
     const spoken = new Spoken();
     const end = await runHost(
@@ -130,7 +130,7 @@ describe('ends that are no crash', () => {
     ['case-09 an error before an entry is applied', 'beforeApplyEntry:throw:100'],
     ['case-16 the log cannot be made durable', 'walBeforeSync:throw:40'],
     ['case-16 the store cannot be made durable', 'mvccBeforeLogCommit:throw:2'],
-  ])('%s: the member ends, says why, and loses nothing', { timeout: 60_000 }, async (_, FP) => {
+  ])('%s: the member ends, says why, and loses nothing', { timeout: 180_000 }, async (_, FP) => {
     const folder = newFolder();
     const spoken = new Spoken();
     const end = await runHost({ folder, run: 'r1', seconds: 40, env: { FP } }, spoken);
@@ -141,7 +141,7 @@ describe('ends that are no crash', () => {
   });
 
   test('case-26 a second process on the same folder ends at once and says so', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const folder = newFolder();
     const member = await reopen(folder);
@@ -152,7 +152,7 @@ describe('ends that are no crash', () => {
     await member.stop();
   });
 
-  test('failpoints outside tests are refused', { timeout: 60_000 }, async () => {
+  test('failpoints outside tests are refused', { timeout: 180_000 }, async () => {
     const end = await runHost(
       {
         folder: newFolder(),
@@ -189,7 +189,7 @@ describe('a disk that fails (strace)', () => {
     ['case-17 pwrite64 fails', 'pwrite64', 'EIO', 120],
     ['case-18 pwrite64 finds the disk full', 'pwrite64', 'ENOSPC', 120],
     ['case-20 the file system turns read-only', 'pwrite64', 'EROFS', 90],
-  ])('%s: the member ends, acknowledged writes stay', { timeout: 90_000 }, async (_, call, error, from) => {
+  ])('%s: the member ends, acknowledged writes stay', { timeout: 180_000 }, async (_, call, error, from) => {
     const folder = newFolder();
     const spoken = new Spoken();
     const end = await runHost({ folder, run: 'r1', seconds: 40, under: failing(call, error, from) }, spoken);
