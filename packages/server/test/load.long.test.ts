@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PutRequest, services, TxnRequest, WatchRequest } from '@quorate/proto';
+import { PutRequest, RangeRequest, services, TxnRequest, WatchRequest } from '@quorate/proto';
 import { findProgram, processUsage, type ServerProcess, startQuorate } from '@quorate/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ask, portOf } from './support/http-server.ts';
@@ -167,6 +167,75 @@ describe('case-68', () => {
       }
     };
     await Promise.all(Array.from({ length: 16 }, next));
+    await expectWell();
+  });
+});
+
+describe('case-68 in answers', () => {
+  const VALUE_BYTES = 1_000_000;
+
+  /** Ten keys of a megabyte. */
+  async function fill(): Promise<void> {
+    const writer = session();
+    const value = Buffer.alloc(VALUE_BYTES, 7);
+    for (let key = 0; key < 10; key++) {
+      expect((await unary(writer, KV.Put.path, put(`huge/${key}`, value))).status).toBe('0');
+    }
+  }
+
+  async function peakWhile(work: () => Promise<void>): Promise<number> {
+    let peakBytes = 0;
+    const sampling = setInterval(() => {
+      peakBytes = Math.max(peakBytes, processUsage(server.pid).anonymousBytes);
+    }, 20);
+    try {
+      await work();
+    } finally {
+      clearInterval(sampling);
+    }
+    return peakBytes;
+  }
+
+  test('100 ranges of 10 MB at once over gRPC: each is answered or refused, in bounded memory', async () => {
+    await fill();
+    const range = RangeRequest.encode({ key: Buffer.from('huge/'), rangeEnd: Buffer.from('huge0') });
+    const peakBytes = await peakWhile(async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, session).flatMap((on) =>
+          Array.from({ length: 10 }, () => unary(on, KV.Range.path, range)),
+        ),
+      );
+      const whole = answers.filter(({ status }) => status === '0');
+      const refused = answers.filter(({ status }) => status === '8');
+      expect(whole.length + refused.length).toBe(answers.length);
+      expect(whole.length).toBeGreaterThan(0);
+      for (const { bytes } of whole) expect(bytes).toBeGreaterThan(10 * VALUE_BYTES);
+    });
+    expect(peakBytes).toBeLessThan(MAX_ANONYMOUS_BYTES);
+    await expectWell();
+  });
+
+  test('the same over HTTP', async () => {
+    await fill();
+    const port = portOf(server.endpoint);
+    const body = JSON.stringify({
+      key: Buffer.from('huge/').toString('base64'),
+      range_end: Buffer.from('huge0').toString('base64'),
+    });
+    const headers = { 'content-type': 'application/json' };
+    const peakBytes = await peakWhile(async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 100 }, () =>
+          ask(port, { path: '/v3/kv/range', body, headers, timeoutMs: 300_000 }),
+        ),
+      );
+      const whole = answers.filter(({ status }) => status === 200);
+      const refused = answers.filter(({ status }) => status === 429 || status === 503);
+      expect(whole.length + refused.length).toBe(answers.length);
+      expect(whole.length).toBeGreaterThan(0);
+      for (const answer of whole) expect(answer.body.length).toBeGreaterThan(13 * VALUE_BYTES);
+    });
+    expect(peakBytes).toBeLessThan(MAX_ANONYMOUS_BYTES);
     await expectWell();
   });
 });

@@ -7,9 +7,12 @@
  */
 import type { Env, Timer } from '../../env.ts';
 
-/** Ranges that run at once; each may hold an answer that has not been counted yet. */
+/** Ranges that run at once. */
 const MAX_RUNNING = 8;
-const MAX_HELD_BYTES = 48 * 1024 * 1024;
+/** Of answers that wait for readers, and of those that are being made, by what recent ones came to. */
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
+/** How much of the largest recent answer is still expected after each smaller one. */
+const FORGETTING = 0.95;
 /** A reader may pause for that long while others wait for its room. */
 const SPARED_STALL_MS = 10_000;
 const MAX_STALL_MS = 30_000;
@@ -28,6 +31,8 @@ export class Gate {
   readonly #env: Env;
   #running = 0;
   #heldBytes = 0;
+  /** What an answer that is being made may come to. */
+  #expectedBytes = 0;
   /** `sinceMs`: since when its reader takes nothing; Infinity while the next move is ours. */
   readonly #held = new Map<Held, { sinceMs: number; readonly giveUp: () => void }>();
   readonly #waiting: (() => void)[] = [];
@@ -52,6 +57,11 @@ export class Gate {
   leave(): void {
     this.#running--;
     this.#admit();
+  }
+
+  /** An answer of this size was made: the next ones may be as large. */
+  made(bytes: number): void {
+    this.#expectedBytes = Math.max(bytes, this.#expectedBytes * FORGETTING);
   }
 
   /** @param giveUp cuts the reader off */
@@ -81,7 +91,9 @@ export class Gate {
   }
 
   #hasRoom(): boolean {
-    return this.#running < MAX_RUNNING && this.#heldBytes < MAX_HELD_BYTES;
+    if (this.#running >= MAX_RUNNING) return false;
+    const expectedBytes = this.#heldBytes + (this.#running + 1) * this.#expectedBytes;
+    return expectedBytes < MAX_HELD_BYTES || (this.#running === 0 && this.#heldBytes === 0);
   }
 
   #admit(): void {
@@ -94,7 +106,7 @@ export class Gate {
   #tick(): void {
     this.#timer = null;
     const nowMs = this.#env.monotonicMs();
-    const isCrowded = this.#waiting.length > 0 && this.#heldBytes >= MAX_HELD_BYTES;
+    const isCrowded = this.#waiting.length > 0 && !this.#hasRoom();
     for (const [held, { sinceMs, giveUp }] of [...this.#held]) {
       if (nowMs - sinceMs < (isCrowded ? SPARED_STALL_MS : MAX_STALL_MS)) continue;
       giveUp();

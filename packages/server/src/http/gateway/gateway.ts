@@ -144,7 +144,10 @@ export class Gateway {
     try {
       call = new GatewayUnaryCall(
         this.#callOptions(method, request, 'unary'),
-        (answer) => this.#answer(method, answer, request, response),
+        (answer) => {
+          if (isLarge) this.#gate.made(answer.response.length);
+          this.#answer(method, answer, request, response);
+        },
         () => {
           if (isRunning) this.#gate.leave();
         },
