@@ -102,11 +102,14 @@ export class LeaseWorld {
   }
 
   #create(): Lessor {
+    const world = this;
     return createLessor({
       env: this.env as never,
       store: this.store,
       member: {
-        term: this.term,
+        get term() {
+          return world.term;
+        },
         propose: (operation, _bytes, _deadline, done) => this.propose(operation, done),
       },
       ...this.#options,
