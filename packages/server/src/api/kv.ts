@@ -35,7 +35,7 @@ import { shapeRangeSliced } from './range-slices.ts';
 import { rangeStreamMethod } from './range-stream.ts';
 import { isReadOnly, isSerializable, readTxn } from './read-txn.ts';
 import { runSliced } from './slices.ts';
-import { fail, refuse, unaryMethod } from './unary.ts';
+import { endIfAbandoned, fail, refuse, unaryMethod } from './unary.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './validate.ts';
 
 /** Results up to both of these are finished and encoded in one go, well under a millisecond. */
@@ -174,7 +174,7 @@ function answer(call: UnaryCall, encode: () => Uint8Array): void {
 
 /** Reads from this member's store as it is now, and answers. */
 function readRange(member: Member, header: ResponseHeader, operation: RangeOperation, call: UnaryCall): void {
-  if (call.cancelled) return;
+  if (endIfAbandoned(call)) return;
   if (isPage(operation)) {
     readPage(member, header, operation, call);
     return;
@@ -196,7 +196,7 @@ function readRange(member: Member, header: ResponseHeader, operation: RangeOpera
     runSliced(
       member.env,
       shapeRangeSliced(operation, result!),
-      () => call.cancelled,
+      () => endIfAbandoned(call),
       (sliceError, outcome) => {
         if (sliceError !== null) fail(call, sliceError);
         else replyRange(member, header, outcome!, call);
@@ -237,7 +237,7 @@ function replyRange(member: Member, header: ResponseHeader, outcome: RangeOutcom
   runSliced(
     member.env,
     encodeRangeResponseSliced(header, outcome),
-    () => call.cancelled,
+    () => endIfAbandoned(call),
     (error, response) => {
       if (error !== null) fail(call, error);
       else call.reply(response!);

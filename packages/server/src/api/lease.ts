@@ -24,7 +24,7 @@ import type { ResponseHeader } from './header.ts';
 import { KeepAliveCall, type Renew } from './keep-alive.ts';
 import { LeaderLoss } from './leader-loss.ts';
 import { LeaderLeases } from './lease-leader.ts';
-import { fail, refuse, unaryMethod } from './unary.ts';
+import { endIfAbandoned, fail, refuse, unaryMethod } from './unary.ts';
 
 const lease = services['etcdserverpb.Lease'];
 
@@ -85,7 +85,7 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
     leader.view(
       request.ID,
       call.deadlineMs,
-      () => call.cancelled,
+      () => endIfAbandoned(call),
       (error, view) => {
         if (error !== null) fail(call, error);
         else if (view === null || !request.keys || member.lessor.primary) {

@@ -24,6 +24,15 @@ export function refuse(call: UnaryCall, code: ErrorCode): void {
 }
 
 /**
+ * Ends the call if nobody waits for its answer any more: until then it counts as work under way.
+ * @returns whether it did
+ */
+export function endIfAbandoned(call: UnaryCall): boolean {
+  if (call.cancelled) refuse(call, 'REQUEST_CANCELED');
+  return call.cancelled;
+}
+
+/**
  * @param member asked whether it still serves, and whether it knows a leader
  * @param decode throws a WireError or DecodeError for bytes that are no such message
  * @param run must end the call, now or later, exactly once
