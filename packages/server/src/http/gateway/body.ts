@@ -9,6 +9,9 @@ import { JsonError, skipBlanks } from '../json/syntax.ts';
 /** A body that does not come, or does not end. */
 const BODY_TIMEOUT_MS = 60_000;
 
+/** Pieces of an object that are kept apart: each takes more room than its characters. */
+const MAX_PARTS = 1_024;
+
 export type BodyProblem = 'too-large' | 'timeout' | 'aborted';
 
 /** Reads a whole body as text. @param done called exactly once */
@@ -52,6 +55,10 @@ export function readBody(
 export class ObjectSplitter {
   readonly #maxCharacters: number;
   readonly #decoder = new StringDecoder('utf8');
+  /** The beginning of the object under way, looked at: a text that grew at its end would be copied for every look. */
+  #begun: string[] = [];
+  #begunCharacters = 0;
+  /** What follows. */
   #text = '';
   /** How far `#text` has been looked at. */
   #at = 0;
@@ -69,7 +76,7 @@ export class ObjectSplitter {
 
   /** @returns the next whole object; null when more is needed. @throws JsonError for what is no object */
   next(): string | null {
-    if (this.#depth === 0 && this.#at === 0) {
+    if (this.#begun.length === 0) {
       const start = skipBlanks(this.#text, 0);
       this.#text = this.#text.slice(start);
       if (this.#text === '') return null;
@@ -86,17 +93,26 @@ export class ObjectSplitter {
       else if (character === '{' || character === '[') this.#depth++;
       else if ((character === '}' || character === ']') && --this.#depth === 0) return this.#take(this.#at);
     }
-    if (text.length > this.#maxCharacters) throw new JsonError('request body is too large');
+    if (text === '') return null;
+    this.#begun.push(text);
+    if (this.#begun.length === MAX_PARTS) this.#begun = [this.#begun.join('')];
+    this.#begunCharacters += text.length;
+    this.#text = '';
+    // One further than its end when that is a backslash.
+    this.#at -= text.length;
+    if (this.#begunCharacters > this.#maxCharacters) throw new JsonError('request body is too large');
     return null;
   }
 
   /** An object that was begun and not ended. */
   get isIncomplete(): boolean {
-    return skipBlanks(this.#text, 0) < this.#text.length;
+    return this.#begun.length > 0 || skipBlanks(this.#text, 0) < this.#text.length;
   }
 
   #take(end: number): string {
-    const value = this.#text.slice(0, end);
+    const value = this.#begun.join('') + this.#text.slice(0, end);
+    this.#begun = [];
+    this.#begunCharacters = 0;
     this.#text = this.#text.slice(end);
     this.#at = 0;
     this.#depth = 0;
