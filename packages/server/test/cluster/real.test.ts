@@ -1,5 +1,5 @@
 /** Members over real sockets, threads and LMDB: the parts that the simulated clusters replace, joined once for real. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -101,6 +101,13 @@ function write(member: Member, from: number, to: number): Promise<unknown> {
   return Promise.all(Array.from({ length: to - from }, (_, index) => one(from + index)));
 }
 
+/** Names of the files of a log, oldest first. */
+function segments(log: string): string[] {
+  return readdirSync(log)
+    .filter((name) => name.endsWith('.wal'))
+    .sort();
+}
+
 function hash(member: Member): Promise<number> {
   return new Promise((resolve, reject) => {
     member.store.hashKv(0, (error, result) => (error === null ? resolve(result!.hash) : reject(error)));
@@ -132,13 +139,16 @@ test('case-40 case-42 three members begin, one lags and gets a snapshot, a fourt
   await expectEqual();
 
   await stop('b');
+  const logs = [...running.keys()].map((name) => join(folder, name, 'wal'));
+  const newest = logs.map((log) => segments(log).at(-1)!);
   for (let number = 100; number < 700; number += 100) {
     const now = await leader();
     await write(now, number, number + 100);
     // The log lets go of what the store holds durably.
     await new Promise((resolve) => now.store.flush(resolve));
   }
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  // Until no log reaches back to what b has, it could still get entries.
+  await until(() => logs.every((log, at) => segments(log)[0]! > newest[at]!));
   const back = await start('b', three);
   const before = back.store.revision;
   let installed = false;
