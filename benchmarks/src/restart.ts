@@ -46,6 +46,9 @@ interface Row {
   readonly restartMs: number;
 }
 
+// Servers end with this process, but not when a signal ends it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const rows: Row[] = [];
 for (const keys of values.keys.split(',').map(Number)) {
   rows.push(await measure('quorate', startQuorate, keys));

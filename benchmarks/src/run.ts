@@ -22,6 +22,9 @@ import { pin, runGroup, type Settings } from './run-group.ts';
 
 const GENERATOR_CORE = 1;
 
+// Servers end with this process, but not when a signal ends it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },

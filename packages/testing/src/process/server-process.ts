@@ -12,6 +12,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials } from '@grpc/grpc-js';
 
+/** What this process has started and must not leave behind, unless a signal that it does not handle ends it. */
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 export interface ServerProcess {
   readonly name: string;
   /** `host:port` of the client listener. */
@@ -128,6 +134,8 @@ async function startServer(name: ServerKind, options: ServerOptions): Promise<Se
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnvironment(), ...options.env } },
   );
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   let output = '';
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-262_144);
