@@ -194,7 +194,7 @@ export class StoreWriter {
     this.#options.failpoint('mvccBeforeCopy');
     this.#journal = [];
     this.#journalBytes = 0;
-    this.#cancelCopy = this.#backend.copyCompact((error, copy) => {
+    const copied = (error: Error | null, copy: BackendCopy | null): void => {
       try {
         if (error !== null) throw error;
         this.#options.failpoint('mvccAfterCopy');
@@ -210,7 +210,14 @@ export class StoreWriter {
         done(failure as Error, null);
       }
       this.#runWaiting();
-    });
+    };
+    try {
+      this.#cancelCopy = this.#backend.copyCompact(copied);
+    } catch (error) {
+      // Not even begun, as on a full disk: jobs must not wait for it.
+      this.#endCopy();
+      throw error;
+    }
   }
 
   /** After it the writer holds still until `resume`, as after a defragmentation. */
