@@ -382,21 +382,20 @@ export class MvccStore implements Store {
       return;
     }
     const own = this.#sink!;
+    // From here on its files are the writer's: nobody who ends the sink removes them.
+    own.installed();
     this.#installing = true;
     const old = this.#core;
     old.flusher.stop();
     this.#port.submit({ kind: 'install', name: own.name }, (error) => {
-      if (this.#fatalError !== null) {
-        done(this.#fatalError);
-        return;
-      }
-      if (error !== null) {
+      const failure = this.#fatalError ?? error;
+      if (failure !== null) {
         // How far it came is not known: the next start finds the old state or the new one.
-        old.flusher.fail(error);
-        done(error);
+        old.flusher.fail(failure);
+        done(failure);
+        for (const callback of this.#afterInstall.splice(0)) callback();
         return;
       }
-      own.installed();
       this.#swap(old);
       done(null);
     });
