@@ -5,6 +5,8 @@ import { RunImage } from './run-image.ts';
 
 /** An image ends with the record that goes beyond so many bytes. */
 const MAX_BYTES = 256 << 10;
+/** ... or after so many scans: a run may hold any number of deleted keys. */
+const MAX_SCANS = 32;
 
 /**
  * @param maxKeys where it ends at the latest
@@ -23,7 +25,8 @@ export function makeImage(
     page.record(bytes, start, end);
   };
   let at: Uint8Array | null = from;
-  while (at !== null && starts.length < maxKeys && page.bytes < MAX_BYTES) {
+  for (let scans = 0; at !== null && starts.length < maxKeys && page.bytes < MAX_BYTES; scans++) {
+    if (scans === MAX_SCANS) break;
     const { items, next }: ReturnType<ReadView['heads']['scan']> = view.heads.scan(
       at,
       to,
