@@ -62,7 +62,8 @@ export class TreeWriter {
       const isTop = height === this.#levels.length - 1;
       // A single child needs no branch above it.
       if (isTop && height > 0 && level.elements.length === 1) return level.elements[0]!.tag;
-      const key = level.elements[0]?.key ?? NOTHING;
+      // A copy: what a key is a view of may be large, and branches are kept for long.
+      const key = new Uint8Array(level.elements[0]?.key ?? NOTHING);
       const id = this.#write(height);
       if (isTop) return id;
       this.#add(height + 1, { key, value: NOTHING, tag: id });
@@ -78,7 +79,7 @@ export class TreeWriter {
     const least = height === 0 ? 1 : 2;
     const full = PAGE_HEADER_BYTES + level.bytes + bytes > this.#output.pageBytes;
     if (length >= least && (full || length === MAX_COUNT)) {
-      const { key } = level.elements[0]!;
+      const key = new Uint8Array(level.elements[0]!.key);
       const id = this.#write(height);
       this.#add(height + 1, { key, value: NOTHING, tag: id });
     }
