@@ -58,7 +58,8 @@ function keyOf(encoded: Uint8Array): string {
   let length = 0;
   let at = 1;
   for (let scale = 1; ; scale *= 128) {
-    const byte = encoded[at++]!;
+    const byte = encoded[at++];
+    if (byte === undefined) throw new RangeError('the key of a record is cut short');
     length += (byte & 0x7f) * scale;
     if (byte < 0x80) break;
   }
