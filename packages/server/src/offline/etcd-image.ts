@@ -27,6 +27,7 @@ const TRAILER_BYTES = 32;
 const SECTOR_BYTES = 512;
 const READ_BYTES = 1024 * 1024;
 const RECORDS_AT_ONCE = 1_000;
+const RECORD_BYTES_AT_ONCE = 4 * 1024 * 1024;
 
 export class EtcdImage {
   readonly path: string;
@@ -129,13 +130,16 @@ export class EtcdImage {
     for (const name of VERBATIM_TABLES) table(name, name, (row) => row);
     let newest = 1;
     let records = [];
+    let bytes = 0;
     for (const row of this.file.bucket(Bucket.key)!.entries()) {
       const { main, record } = recordOfRow(row);
       newest = Math.max(newest, main);
       if (record !== null) records.push(record);
-      if (records.length < RECORDS_AT_ONCE) continue;
+      bytes += row.value.length;
+      if (records.length < RECORDS_AT_ONCE && bytes < RECORD_BYTES_AT_ONCE) continue;
       builder.addRecords(records);
       records = [];
+      bytes = 0;
     }
     builder.addRecords(records);
     return Math.max(newest, this.compactRevision);
