@@ -49,6 +49,9 @@ export function createElectionService(
   member.onApplied((batch) => {
     for (const observer of observers) observer.onApplied(batch);
   });
+  member.onStoreReplaced(() => {
+    for (const observer of observers) observer.onStoreReplaced();
+  });
   let closed = false;
 
   function campaign({ name, lease, value }: CampaignRequest, call: UnaryCall, encodedBytes: number): void {

@@ -35,7 +35,16 @@ import {
 
 export type LineMember = Pick<
   Member,
-  'env' | 'store' | 'lessor' | 'limits' | 'leader' | 'ended' | 'propose' | 'confirmRead' | 'onApplied'
+  | 'env'
+  | 'store'
+  | 'lessor'
+  | 'limits'
+  | 'leader'
+  | 'ended'
+  | 'propose'
+  | 'confirmRead'
+  | 'onApplied'
+  | 'onStoreReplaced'
 >;
 
 /** What a caller without a lease of its own gets; nobody renews it (sem-200). */
