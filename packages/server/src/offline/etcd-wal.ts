@@ -28,7 +28,7 @@ export interface EtcdLog {
   readonly entries: readonly EtcdEntry[];
   /** As the last hard state has it: more may be committed. */
   readonly commit: number;
-  /** Of the last entry in the files; 0 when there is none. */
+  /** Of the last entry, be it in a file that is not needed, or in a snapshot that was received; 0 when there is none. */
   readonly lastIndex: number;
 }
 
@@ -48,7 +48,7 @@ interface LogFile {
  */
 export function readEtcdLog(directory: string, after: number): EtcdLog {
   const files = neededFiles(directory, after);
-  const collected = new Collected(after);
+  const collected = new Collected(after, files[0]!.firstIndex - 1);
   let crc: number | null = null;
   for (const [position, file] of files.entries()) {
     const isLast = position === files.length - 1;
@@ -178,15 +178,18 @@ class Collected {
   readonly #after: number;
   readonly #entries: EtcdEntry[] = [];
   #commit = 0;
-  #lastIndex = 0;
+  #lastIndex: number;
 
-  constructor(after: number) {
+  /** @param before the last entry of the files that are not read */
+  constructor(after: number, before: number) {
     this.#after = after;
+    this.#lastIndex = Math.max(0, before);
   }
 
   take(type: number, data: Uint8Array): void {
     if (type === RecordType.entry) this.#entry(parseEntry(data));
     else if (type === RecordType.state) this.#commit = parseCommit(data);
+    else if (type === RecordType.snapshot) this.#lastIndex = Math.max(this.#lastIndex, parseSnapshot(data));
   }
 
   #entry(entry: EtcdEntry): void {
@@ -235,4 +238,16 @@ function parseCommit(bytes: Uint8Array): number {
     else reader.other(tag, []);
   }
   return commit;
+}
+
+/** @returns the entry that the snapshot is the state after */
+function parseSnapshot(bytes: Uint8Array): number {
+  let index = 0;
+  const reader = new WireReader(bytes);
+  while (reader.more) {
+    const tag = reader.tag('Snapshot');
+    if (tag === 0x08) index = reader.int64();
+    else reader.other(tag, []);
+  }
+  return index;
 }

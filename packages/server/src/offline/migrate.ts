@@ -111,6 +111,12 @@ function planReplay(image: EtcdImage, log: EtcdLog): Step[] {
       `the database has applied entry ${appliedIndex}, the log ends at ${log.lastIndex}: they do not belong together`,
     );
   }
+  if (log.commit > appliedIndex + log.entries.length) {
+    throw new OfflineError(
+      'bad-source',
+      `entry ${log.commit} is committed, and the log ends at ${appliedIndex + log.entries.length}: ${REMEDY}`,
+    );
+  }
   // A member that is alone has committed whatever is in its log; among others only what it was told.
   const alone = image.voterCount === 1 && log.entries.every(({ type }) => type === 0);
   const committed = alone ? log.entries : log.entries.filter(({ index }) => index <= log.commit);
