@@ -5,9 +5,11 @@
  * or at that key's successor in the wire's sense (the key and a zero byte), which is the same. An entry is true for ever: the past does
  * not change. So only committed revisions may have one.
  */
-import { equalBytes, successor } from '../bytes.ts';
+import { copyBytes, equalBytes, successor } from '../bytes.ts';
 
 const MAX_PAGES = 512;
+/** Of longer bounds nothing is remembered: they come from callers, and stay until others take their place. */
+const MAX_BOUND_BYTES = 4 << 10;
 
 interface Page {
   readonly revision: number;
@@ -31,7 +33,13 @@ export class PageCounts {
   }
 
   remember(revision: number, lastKey: Uint8Array, high: Uint8Array | null, left: number): void {
+    if (lastKey.length > MAX_BOUND_BYTES || (high !== null && high.length > MAX_BOUND_BYTES)) return;
     if (this.#pages.length === MAX_PAGES) this.#pages.shift();
-    this.#pages.push({ revision, low: successor(lastKey), high: high === null ? null : high.slice(), left });
+    this.#pages.push({
+      revision,
+      low: successor(lastKey),
+      high: high === null ? null : copyBytes(high),
+      left,
+    });
   }
 }
