@@ -174,7 +174,9 @@ class LmdbBackend implements Backend {
     const path = join(this.#options.directory, `${fileName(next)}.tmp`);
     removeFiles(path);
     const { mapSizeBytes } = this.#options;
-    return copyFile(openFile(this.#path, mapSizeBytes), openFile(path, mapSizeBytes, true), (error) => {
+    // First what may fail, on a full disk: the other would stay open.
+    const to = openFile(path, mapSizeBytes, true);
+    return copyFile(openFile(this.#path, mapSizeBytes), to, (error) => {
       if (error === null) done(null, new LmdbCopy(this.#options, path, this.#path, next));
       else {
         removeFiles(path);
