@@ -93,6 +93,12 @@ describe('calls', () => {
     expect(JSON.parse(answer.body)).toEqual(error);
   });
 
+  test.each(['json', '', 'a/b/c', 'text/plain'])('the content type %j is as good as any', async (type) => {
+    const body = `{"key":"${b64('a')}"}`;
+    const answer = await ask(port, { path: '/v3/kv/range', body, headers: { 'content-type': type } });
+    expect(answer.status).toBe(200);
+  });
+
   test('methods and paths that are not there', async () => {
     expect(await ask(port, '/v3/kv/range')).toMatchObject({
       status: 501,
