@@ -78,7 +78,9 @@ async function compareUntilDeath(
       const their = normalise(step, answers[1]);
       const reference = answers[1];
       if (!reference.ok && reference.code === 14) {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        for (let tries = 0; tries < 100 && !etcdDied; tries++) {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
         expect(etcdDied, processes[1]?.output().slice(-2000)).toBe(true);
         // What ended it must have been a txn that cannot be carried out: we refuse it and go on.
         expect(step.call).toBe('KV/Txn');
