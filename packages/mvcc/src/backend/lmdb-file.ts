@@ -1,18 +1,23 @@
 /**
  * A look at LMDB's file before LMDB maps it.
  *
- * LMDB trusts its file: one that is shorter than its meta page says kills the process with SIGBUS on the first read past
- * the end. Two meta pages take turns; the one with the higher transaction number is in force. Layout (offsets in a page
- * of this build): magic at 24, version at 28, page size at 48, last page number at 144, transaction number at 152.
+ * LMDB trusts its file: one that lacks pages kills the process with SIGBUS on the first read past the end. Free pages at its end
+ * may be missing, though (`lmdb-reach.ts`).
+ *
+ * Two meta pages take turns; the one with the higher transaction number is in force. Layout (offsets in a page
+ * of this build): magic at 24, version at 28, page size at 48, root of the free pages at 88, root of the tables at 136, last page
+ * number at 144, transaction number at 152.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { BackendError } from './backend.ts';
+import { staysWithin } from './lmdb-reach.ts';
 
 const MAGIC = 0xbeefc0de;
 const META_BYTES = 160;
 
 interface Meta {
   readonly pageBytes: number;
+  readonly roots: readonly bigint[];
   readonly lastPage: number;
   readonly transaction: number;
 }
@@ -30,7 +35,9 @@ export function checkLmdbFile(path: string): void {
     const newest =
       first === null || (second !== null && second.transaction > first.transaction) ? second! : first;
     const wanted = (newest.lastPage + 1) * newest.pageBytes;
-    if (fileBytes < wanted) {
+    if (fileBytes >= wanted) return;
+    const { pageBytes, roots } = newest;
+    if (!staysWithin(fd, pageBytes, roots, Math.floor(fileBytes / pageBytes))) {
       throw new BackendError('CORRUPTED', `${path}: ${fileBytes} bytes, its meta page speaks of ${wanted}`);
     }
   } finally {
@@ -44,6 +51,7 @@ function readMeta(fd: number, offset: number): Meta | null {
   if (page.getUint32(24, true) !== MAGIC) return null;
   return {
     pageBytes: page.getUint32(48, true),
+    roots: [page.getBigUint64(88, true), page.getBigUint64(136, true)],
     lastPage: Number(page.getBigUint64(144, true)),
     transaction: Number(page.getBigUint64(152, true)),
   };

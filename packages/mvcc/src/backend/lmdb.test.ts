@@ -1,4 +1,12 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -32,6 +40,61 @@ test('case-23 a file shorter than its meta page says is refused, not mapped (it 
   const file = join(directory, 'store-000001.mdb');
   truncateSync(file, statSync(file).size >> 1);
   expect(() => lmdbBackend({ directory, mapSizeBytes }).openReader()).toThrow(/its meta page speaks of/);
+  destroy();
+});
+
+test('case-01 case-23 pages may be missing at the end of a file as long as they are free', () => {
+  const { directory, destroy } = withDirectory();
+  const row = (at: number) => Buffer.from(`key ${String(at).padStart(5, '0')}`);
+  const writer = lmdbBackend({ directory, mapSizeBytes }).openWriter();
+  writer.write((tx) => {
+    for (let at = 0; at < 400; at++) tx.put('head', row(at), Buffer.alloc(300, at));
+    // Overflow pages, a tree of more than one level, and a table of its own.
+    for (let at = 0; at < 20; at++) tx.put('log', row(at), Buffer.alloc(10_000, at));
+  });
+  // A large value at the end of the file becomes free pages there.
+  for (let round = 0; round < 4; round++) writer.write((tx) => tx.put('head', row(0), Buffer.alloc(300, 0)));
+  writer.write((tx) => tx.put('log', row(99), Buffer.alloc(400_000, 9)));
+  writer.write((tx) => tx.remove('log', row(99)));
+  for (let round = 0; round < 4; round++) writer.write((tx) => tx.put('head', row(0), Buffer.alloc(300, 0)));
+  writer.close();
+  const contents = (folder: string): string[] => {
+    const reader = lmdbBackend({ directory: folder, mapSizeBytes }).openReader();
+    const rows: string[] = [];
+    for (const table of ['head', 'log'] as const) {
+      reader.scan(table, { low: new Uint8Array(0), high: null }, (key, value) => {
+        rows.push(`${table} ${Buffer.from(key).toString()} ${value.length} ${value[0]} ${value.at(-1)}`);
+        return true;
+      });
+    }
+    reader.close();
+    return rows;
+  };
+  const whole = contents(directory);
+  expect(whole).toHaveLength(420);
+  const file = join(directory, 'store-000001.mdb');
+  const pages = statSync(file).size / 4096;
+  const outcomes = { opened: 0, refused: 0 };
+  for (let kept = pages - 1; kept > pages / 4; kept--) {
+    const cut = withDirectory();
+    const copy = join(cut.directory, 'store-000001.mdb');
+    copyFileSync(file, copy);
+    truncateSync(copy, kept * 4096);
+    let rows: string[] | null = null;
+    try {
+      rows = contents(cut.directory);
+    } catch (error) {
+      expect((error as Error).message).toContain('its meta page speaks of');
+    }
+    if (rows === null) outcomes.refused++;
+    else {
+      outcomes.opened++;
+      expect(rows).toEqual(whole);
+    }
+    cut.destroy();
+  }
+  expect(outcomes.opened).toBeGreaterThan(0);
+  expect(outcomes.refused).toBeGreaterThan(10);
   destroy();
 });
 
