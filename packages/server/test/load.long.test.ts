@@ -158,7 +158,7 @@ describe('case-68', () => {
     const value = Buffer.alloc(10_000, 7);
     let done = 0;
     const next = async (): Promise<void> => {
-      while (done < many(150)) {
+      while (done < many(1_000)) {
         const number = done++;
         const success = Array.from({ length: 128 }, (_, index) => ({
           requestPut: { key: Buffer.from(`large/${(number * 128 + index) % 1_000}`), value },
