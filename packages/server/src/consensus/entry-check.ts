@@ -22,10 +22,22 @@ export function encodeChecked(origin: number, sequence: number, operation: Opera
 export function checkPassedOn(entries: readonly Entry[]): void {
   for (const { type, data } of entries) {
     try {
-      if (type === EntryType.confChange) decodeChange(decodeConfChange(data));
+      if (type === EntryType.confChange) checkChange(data);
       else if (data.length > 0) decodeEntry(data);
     } catch (error) {
       throw new ProtocolError(`a proposal that cannot be decoded: ${(error as Error).message}`);
     }
   }
+}
+
+/** Of the changes only those that a member passes on: nobody proposes the first members or raft's own changes to another. */
+function checkChange(data: Uint8Array): void {
+  const { change } = decodeChange(decodeConfChange(data));
+  const isKnown =
+    change?.kind === 'remove' ||
+    change?.kind === 'promote' ||
+    (change?.kind === 'add' &&
+      Array.isArray(change.peerUrls) &&
+      change.peerUrls.every((url) => typeof url === 'string'));
+  if (!isKnown) throw new Error('no change of members that is known here');
 }

@@ -1,5 +1,7 @@
+import { PassThrough } from 'node:stream';
+import { SimEnv } from '@quorate/testing';
 import { expect, test } from 'vitest';
-import { ObjectSplitter } from './body.ts';
+import { BodyRoom, ObjectSplitter, readBody } from './body.ts';
 
 const OBJECTS = [
   '{"a":"}\\"\\\\{","b":[1,{"x":"\\\\"}]}',
@@ -41,4 +43,22 @@ test('an object that is too long is refused while it comes', () => {
   expect(splitter.next()).toBeNull();
   splitter.feed(Buffer.from('345'));
   expect(() => splitter.next()).toThrow('request body is too large');
+});
+
+test('unfinished bodies share a room; one that finds none is refused and gives back what it had', async () => {
+  const room = new BodyRoom();
+  const env = new SimEnv(1, 0);
+  const bodyBytes = 3_000_000;
+  const outcomes: (string | null)[] = [];
+  const bodies = Array.from({ length: 30 }, () => {
+    const body = Object.assign(new PassThrough({ highWaterMark: 2 * bodyBytes }), { headers: {} });
+    readBody(body as never, bodyBytes, room, env as never, (problem) => outcomes.push(problem));
+    return body;
+  });
+  for (const body of bodies) body.write(Buffer.alloc(bodyBytes, 32));
+  await expect.poll(() => outcomes.length).toBe(30 - Math.floor((64 * 1024 * 1024) / bodyBytes));
+  expect(new Set(outcomes)).toEqual(new Set(['crowded']));
+  for (const body of bodies) body.end();
+  await expect.poll(() => outcomes.length).toBe(30);
+  expect(room.take(64 * 1024 * 1024)).toBe(true);
 });

@@ -12,12 +12,32 @@ const BODY_TIMEOUT_MS = 60_000;
 /** Pieces of an object that are kept apart: each takes more room than its characters. */
 const MAX_PARTS = 1_024;
 
-export type BodyProblem = 'too-large' | 'timeout' | 'aborted';
+export type BodyProblem = 'too-large' | 'timeout' | 'aborted' | 'crowded';
+
+/** Of all bodies together that have begun and not ended: many slow callers may hold no more than this. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+
+/** Counts what unfinished bodies hold. */
+export class BodyRoom {
+  #heldBytes = 0;
+
+  /** @returns false when there is no room for so much more; nothing was taken then */
+  take(bytes: number): boolean {
+    if (this.#heldBytes + bytes > MAX_HELD_BYTES) return false;
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#heldBytes -= bytes;
+  }
+}
 
 /** Reads a whole body as text. @param done called exactly once */
 export function readBody(
   request: IncomingMessage,
   maxBytes: number,
+  room: BodyRoom,
   env: Env,
   done: (problem: BodyProblem | null, text: string) => void,
 ): void {
@@ -29,7 +49,9 @@ export function readBody(
   const parts: Buffer[] = [];
   let bytes = 0;
   const timer = env.setTimer(BODY_TIMEOUT_MS, () => finish('timeout'));
+  let heldBytes = 0;
   const finish = (problem: BodyProblem | null): void => {
+    room.give(heldBytes);
     timer.cancel();
     request.off('data', onData);
     request.off('end', onEnd);
@@ -39,7 +61,11 @@ export function readBody(
   const onData = (part: Buffer): void => {
     bytes += part.length;
     if (bytes > maxBytes) finish('too-large');
-    else parts.push(part);
+    else if (!room.take(part.length)) finish('crowded');
+    else {
+      heldBytes += part.length;
+      parts.push(part);
+    }
   };
   const onEnd = (): void => finish(null);
   const onClose = (): void => finish('aborted');

@@ -16,7 +16,7 @@ import { shapeOf } from '../json/shape.ts';
 import { JsonError } from '../json/syntax.ts';
 import { PieceQueue } from '../text-sink.ts';
 import type { Turns } from '../turns.ts';
-import { type BodyProblem, readBody } from './body.ts';
+import { type BodyProblem, BodyRoom, readBody } from './body.ts';
 import type { CallOptions } from './call.ts';
 import { Gate, type Held } from './gate.ts';
 import { HeaderError } from './metadata.ts';
@@ -51,6 +51,7 @@ export class Gateway {
   readonly maxBodyBytes: number;
   readonly #options: GatewayOptions;
   readonly #gate: Gate;
+  readonly #bodyRoom = new BodyRoom();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -72,7 +73,7 @@ export class Gateway {
       request.on('end', () => call.feedEnd());
       response.on('close', () => call.abandon());
     } else {
-      readBody(request, this.maxBodyBytes, this.#options.env, (problem, text) => {
+      readBody(request, this.maxBodyBytes, this.#bodyRoom, this.#options.env, (problem, text) => {
         if (problem !== null) refuseBody(request, response, problem);
         else if (method.responseStream) this.#serverStream(method, text, request, response);
         else this.#unary(method, text, request, response);
@@ -332,6 +333,8 @@ function refuseBody(request: IncomingMessage, response: ServerResponse, problem:
     sendError(request, response, Status.RESOURCE_EXHAUSTED, 'request body is too large', 413);
   } else if (problem === 'timeout') {
     sendError(request, response, Status.DEADLINE_EXCEEDED, 'request body did not arrive in time', 408);
+  } else if (problem === 'crowded') {
+    sendError(request, response, Status.RESOURCE_EXHAUSTED, 'too many request bodies are under way', 429);
   } else response.destroy();
 }
 
