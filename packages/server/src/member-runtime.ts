@@ -610,7 +610,8 @@ export class MemberRuntime implements Member {
 
   #raiseNoSpace(then: () => void): void {
     const { alarms } = this.#parts;
-    if (alarms.has(this.memberId, AlarmKind.noSpace) || this.#phase !== 'serving') {
+    const isCrowded = this.#awaitingAlarm.length >= MAX_WAITING_REQUESTS;
+    if (isCrowded || alarms.has(this.memberId, AlarmKind.noSpace) || this.#phase !== 'serving') {
       then();
       return;
     }
