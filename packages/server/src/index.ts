@@ -12,7 +12,7 @@ export type { Env, Logger, LogLevel, Timer } from './env.ts';
 export { DomainError } from './errors.ts';
 export { type Failpoint, listFailpoints, NO_FAILPOINTS } from './failpoints.ts';
 export type { Member, MemberInfo, MemberLimits } from './member.ts';
-export { DEFAULT_MEMBER_CONFIG, type MemberConfig, type World } from './member-config.ts';
+export { DEFAULT_MEMBER_CONFIG, type MemberConfig, type NetworkHost, type World } from './member-config.ts';
 export {
   type CallHandler,
   type MessageKind,

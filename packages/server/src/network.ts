@@ -9,7 +9,8 @@
  *   - Calls: a question to one member with one answer (leases of the leader, hashes, promotion). They end at the deadline
  *     at the latest, and say nothing about whether the other side acted.
  *
- * Only members of this cluster get through to the listeners: the transport has checked cluster and member ids. The real
+ * Only members of this cluster get through to the listeners: the transport has checked cluster and member ids. Who was added
+ * while this member was away is no peer yet, and may lead: it gets through, and can be sent to, while it is connected. The real
  * one is in `peers/` (gRPC streams); the simulated one in `@quorate/testing`. Both pass `network.contract.ts`. A cluster of
  * one uses `NO_PEERS`.
  */

@@ -8,12 +8,17 @@
  *     quorate-version       its server version
  *     quorate-min-version   oldest server version it works with
  *     quorate-channel       on a stream of messages: `control` or `log`
+ *     quorate-peer-urls     there too: where the caller is reached, as far as it has applied that itself; may be absent
+ *
+ * A caller of this cluster whose addition is not applied here may lead it by now, and only what it sends brings that entry. So
+ * it introduces itself by its URLs, and gets answers there (`peer-network.ts`).
  *
  * A refusal is a frame with a code for the machine, and ends the call with a status for people. Versions are judged as
  * by etcd: each side names the oldest it works with, and refuses who is older or asks for newer.
  */
 import { Metadata } from '@grpc/grpc-js';
 import { type Metadata as RequestMetadata, Status } from '@quorate/grpc-server';
+import { parseUrl } from '../config/urls.ts';
 import { formatId } from '../membership/ids.ts';
 import type { RefusalCode } from './errors.ts';
 import { type Frame, FrameKind, frame, jsonFrame } from './frames.ts';
@@ -21,6 +26,10 @@ import { type Frame, FrameKind, frame, jsonFrame } from './frames.ts';
 export const PROTOCOL = '1';
 /** The one before ours: a cluster is upgraded member by member. */
 export const MIN_SERVER_VERSION = '3.6.0';
+
+/** More or longer ones are not named, and not taken from anybody. */
+const MAX_NAMED_URLS = 8;
+const MAX_NAMED_URL_LENGTH = 256;
 
 export const Path = {
   messages: '/quorate.peer.v1.Peer/Messages',
@@ -36,12 +45,16 @@ export interface Identity {
   readonly clusterId: bigint;
   readonly memberId: bigint;
   readonly serverVersion: string;
+  /** Where peers reach this member, as applied. Default: nowhere yet. */
+  readonly peerUrls?: () => readonly string[];
 }
 
 export interface Caller {
   readonly from: bigint;
   readonly serverVersion: string;
   readonly channel: string;
+  /** Where it says that it is reached; empty when it does not say so. */
+  readonly peerUrls: readonly string[];
 }
 
 export interface Refusal {
@@ -59,15 +72,23 @@ export function helloMetadata(own: Identity, to: bigint, channel?: Channel): Met
   metadata.set('quorate-to', formatId(to));
   metadata.set('quorate-version', own.serverVersion);
   metadata.set('quorate-min-version', MIN_SERVER_VERSION);
-  if (channel !== undefined) metadata.set('quorate-channel', channel);
+  if (channel !== undefined) {
+    metadata.set('quorate-channel', channel);
+    const urls = (own.peerUrls?.() ?? []).filter(canBeNamed).slice(0, MAX_NAMED_URLS);
+    if (urls.length > 0) metadata.set('quorate-peer-urls', urls.join(','));
+  }
   return metadata;
 }
 
-/** @param membership who is a member now, and who was one */
+/**
+ * @param membership who gets in without an introduction, and who was a member once
+ * @param mayIntroduceItself whether others get in here who say where they are reached
+ */
 export function judge(
   metadata: RequestMetadata,
   own: Identity,
-  membership: { isMember(id: bigint): boolean; isRemoved(id: bigint): boolean },
+  membership: { isKnown(id: bigint): boolean; isRemoved(id: bigint): boolean },
+  mayIntroduceItself: boolean,
 ): Caller | Refusal {
   const text = (name: string): string => {
     const value = metadata.get(name);
@@ -96,13 +117,15 @@ export function judge(
   if (membership.isRemoved(from)) {
     return refuse('PEER_REMOVED', `member ${formatId(from)} has been removed from the cluster`);
   }
-  if (!membership.isMember(from)) {
+  const peerUrls = mayIntroduceItself ? readUrls(text('quorate-peer-urls')) : [];
+  if (peerUrls === null) return refuse('PEER_HANDSHAKE', 'the peer URLs of the caller cannot be read');
+  if (from === own.memberId || (!membership.isKnown(from) && peerUrls.length === 0)) {
     return refuse('PEER_UNKNOWN', `${formatId(from)} is not known as a member of this cluster`);
   }
   const serverVersion = text('quorate-version');
   const versions = judgeVersions(serverVersion, text('quorate-min-version'), own.serverVersion);
   if (versions !== null) return refuse('PEER_VERSION', versions);
-  return { from, serverVersion, channel: text('quorate-channel') };
+  return { from, serverVersion, channel: text('quorate-channel'), peerUrls };
 }
 
 /** @returns why two servers do not work together, or null */
@@ -156,6 +179,23 @@ export function isRefusal(result: Caller | Refusal): result is Refusal {
 }
 
 export const PONG = (ping: Frame): Frame => frame(FrameKind.pong, ping.bytes);
+
+function readUrls(text: string): readonly string[] | null {
+  if (text === '') return [];
+  const urls = text.split(',', MAX_NAMED_URLS + 1);
+  return urls.length <= MAX_NAMED_URLS && urls.every(canBeNamed) ? urls : null;
+}
+
+/** Lists of members may hold anything; metadata is visible ASCII, and a comma separates. */
+function canBeNamed(url: string): boolean {
+  if (url.length > MAX_NAMED_URL_LENGTH || !/^[!-+\--~]+$/.test(url)) return false;
+  try {
+    parseUrl(url);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Hexadecimal of at most 64 bits. */
 export function parseId(text: string): bigint | null {

@@ -38,8 +38,13 @@ import type { ClusterView, PeerLimits } from './options.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
 
 export interface IncomingHost {
-  isMember(id: bigint): boolean;
+  /** A member, or one who introduced itself. */
+  isKnown(id: bigint): boolean;
   isRemoved(id: bigint): boolean;
+  /** Somebody who may not be known yet says where it is reached. @returns whether it is let in */
+  introduced(from: bigint, peerUrls: readonly string[]): boolean;
+  /** The last stream of it has ended. */
+  left(from: bigint): void;
   /** A peer was let in: it is there. */
   heard(from: bigint): void;
   message(from: bigint, bytes: Uint8Array): void;
@@ -88,7 +93,7 @@ export class Incoming {
     ]);
   }
 
-  /** Ends the streams of those who are members no more, and tells them so. */
+  /** Ends the streams of those who are not known any more, and tells them so. */
   membershipChanged(): void {
     const { host } = this.#parts;
     const open = [
@@ -96,7 +101,7 @@ export class Incoming {
       ...[...this.#snapshots].map(([from, { call }]) => ({ from, call })),
     ];
     for (const { from, call } of open) {
-      if (host.isMember(from)) continue;
+      if (host.isKnown(from)) continue;
       const refusal: Refusal = host.isRemoved(from)
         ? {
             code: 'PEER_REMOVED',
@@ -129,7 +134,9 @@ export class Incoming {
     const open: Open = { from, call };
     this.#streams.set(key, open);
     const forget = (): void => {
-      if (this.#streams.get(key) === open) this.#streams.delete(key);
+      if (this.#streams.get(key) !== open) return;
+      this.#streams.delete(key);
+      this.#lookWhetherLeft(from);
     };
     call.onCancel(forget);
     host.heard(from);
@@ -181,7 +188,9 @@ export class Incoming {
     let alive: Timer | null = null;
     const forget = (): void => {
       alive?.cancel();
-      if (this.#snapshots.get(from) === open) this.#snapshots.delete(from);
+      if (this.#snapshots.get(from) !== open) return;
+      this.#snapshots.delete(from);
+      this.#lookWhetherLeft(from);
     };
     const conclude = (error: Error | null): void => {
       if (this.#snapshots.get(from) !== open) return;
@@ -247,7 +256,7 @@ export class Incoming {
   // ── Calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #answer(request: Uint8Array, call: UnaryCall): void {
-    const judged = this.#judge(call.metadata, call.peer);
+    const judged = this.#judge(call.metadata, call.peer, false);
     if (isRefusal(judged)) {
       call.reply(encodeFrames([refusalFrame(this.#parts.own, judged)]));
       return;
@@ -280,9 +289,9 @@ export class Incoming {
 
   // ── Judging ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @param channels those the stream may say it is; null when it need not */
+  /** @param channels those the stream may say it is, introducing its caller; null when it is no stream of messages */
   #letIn(call: StreamCall, channels: readonly string[] | null): Caller | null {
-    const judged = this.#judge(call.metadata, call.peer);
+    const judged = this.#judge(call.metadata, call.peer, channels !== null);
     if (isRefusal(judged)) {
       this.#refuse(call, judged);
       return null;
@@ -292,13 +301,18 @@ export class Incoming {
       this.#refuse(call, { code: 'PEER_HANDSHAKE', message: 'there is no such channel', from });
       return null;
     }
+    if (channels !== null && !this.#parts.host.introduced(judged.from, judged.peerUrls)) {
+      const { from } = judged;
+      this.#refuse(call, { code: 'PEER_BUSY', message: 'too many callers are unknown here', from });
+      return null;
+    }
     call.write(encodeFrames([welcomeFrame(this.#parts.own)]));
     return judged;
   }
 
-  #judge(metadata: Metadata, address: string): Caller | Refusal {
+  #judge(metadata: Metadata, address: string, mayIntroduceItself: boolean): Caller | Refusal {
     const { own, host, gate } = this.#parts;
-    const judged = judge(metadata, own, host);
+    const judged = judge(metadata, own, host, mayIntroduceItself);
     if (isRefusal(judged)) {
       const { code, message, from } = judged;
       const name = from === null ? 'unknown' : formatId(from);
@@ -315,12 +329,23 @@ export class Incoming {
   #refuse(call: StreamCall, refusal: Refusal): void {
     call.write(encodeFrames([refusalFrame(this.#parts.own, refusal)]));
     call.end(statusOfRefusal(refusal), refusal.message);
-    for (const [key, open] of this.#streams) if (open.call === call) this.#streams.delete(key);
+    for (const [key, open] of this.#streams) {
+      if (open.call !== call) continue;
+      this.#streams.delete(key);
+      this.#lookWhetherLeft(open.from);
+    }
     for (const [from, open] of this.#snapshots) {
       if (open.call !== call) continue;
       this.#snapshots.delete(from);
       open.intake.fail(new PeerError(refusal.code, refusal.message));
+      this.#lookWhetherLeft(from);
     }
+  }
+
+  #lookWhetherLeft(from: bigint): void {
+    if (this.#snapshots.has(from)) return;
+    for (const open of this.#streams.values()) if (open.from === from) return;
+    this.#parts.host.left(from);
   }
 
   /** @returns null when the stream was ended because of what came */

@@ -52,6 +52,8 @@ export interface PeerLimits {
   readonly batchBytes: number;
   /** Handed to the connection and not yet taken by the socket. */
   readonly inFlightBytes: number;
+  /** Callers of this cluster that are no members as far as is applied here. */
+  readonly maxRemotes: number;
   /** Calls under way to one peer. */
   readonly maxCalls: number;
   /** Content of a snapshot that is on its way and not yet taken by the receiver. */
@@ -86,6 +88,8 @@ export function peerLimits(
     logQueueBytes: 2 * maxMessageBytes,
     batchBytes: 1 * MiB,
     inFlightBytes: 4 * MiB,
+    // Members that were added while this one was down: more than any cluster has.
+    maxRemotes: 16,
     maxCalls: 1_024,
     snapshotWindowBytes: 4 * MiB,
     handshakeMs: silenceMs,

@@ -6,6 +6,10 @@
  * and heartbeats. All of it is best effort and bounded (`options.ts`): what does not fit, or has no connection, is dropped and
  * reported, at most once a turn for each peer.
  *
+ * Peers are those of the applied list, and callers of the same cluster that are not in it and were not removed: *remotes*. This
+ * member may have been down when they were added, or when a member's URLs changed; what they send is how it comes to know. So
+ * callers say where they are reached, and count as peers there too for as long as they have a stream open here.
+ *
  * Dialling is grpc-js; the listener is `@quorate/grpc-server`, which costs less per message, has its bounds for
  * hostile bytes already, and tells HTTP/1 apart. Peers README: `README.md` here. Read next: `handshake.ts`,
  * `link.ts`, `incoming.ts`.
@@ -60,6 +64,11 @@ class GrpcNetwork implements PeerNetwork {
   readonly #limits: PeerLimits;
   readonly #gate: LogGate;
   readonly #names = new Names();
+  /** As applied. */
+  #members: ReadonlyMap<bigint, readonly string[]> = new Map();
+  /** Where callers that have streams open say that they are reached. */
+  readonly #named = new Map<bigint, readonly string[]>();
+  /** Members and remotes. */
   readonly #peers = new Map<bigint, Peer>();
   readonly #incoming: Incoming;
   readonly #http: HttpServer;
@@ -76,7 +85,12 @@ class GrpcNetwork implements PeerNetwork {
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
     const { env, clusterId, memberId, serverVersion } = options;
-    this.#own = { clusterId, memberId, serverVersion };
+    this.#own = {
+      clusterId,
+      memberId,
+      serverVersion,
+      peerUrls: () => options.describe().members.find(({ id }) => id === memberId)?.peerUrls ?? [],
+    };
     this.#limits = peerLimits(options.electionMs, options.limits, options.maxRequestBytes);
     this.#gate = new LogGate(env);
     const limits = this.#limits;
@@ -86,8 +100,10 @@ class GrpcNetwork implements PeerNetwork {
       limits,
       gate: this.#gate,
       host: {
-        isMember: (id) => this.#peers.has(id),
+        isKnown: (id) => this.#peers.has(id),
         isRemoved: options.isRemoved,
+        introduced: (from, peerUrls) => this.#introduced(from, peerUrls),
+        left: (from) => this.#left(from),
         heard: (from) => this.#peers.get(from)?.heard(),
         message: (from, bytes) => this.#onMessage?.(from, bytes),
         snapshotListener: () => this.#onSnapshot,
@@ -213,20 +229,52 @@ class GrpcNetwork implements PeerNetwork {
 
   setPeers(peers: ReadonlyMap<bigint, readonly string[]>): void {
     if (this.#closed !== null) return;
+    const before = this.#members;
+    this.#members = new Map(peers);
     for (const [id, peer] of this.#peers) {
-      if (peers.has(id)) continue;
+      const isRemote = !before.has(id) && !this.#options.isRemoved(id);
+      if (peers.has(id) || isRemote) continue;
       this.#peers.delete(id);
+      this.#named.delete(id);
       peer.close();
     }
-    for (const [id, urls] of peers) {
-      let peer = this.#peers.get(id);
-      if (peer === undefined) {
-        peer = this.#newPeer(id);
-        this.#peers.set(id, peer);
-      }
-      peer.setUrls(urls);
-    }
+    for (const id of peers.keys()) this.#direct(id);
     this.#incoming.membershipChanged();
+  }
+
+  /** @param peerUrls where `from` says that it is reached; empty when it does not say so */
+  #introduced(from: bigint, peerUrls: readonly string[]): boolean {
+    if (this.#closed !== null) return false;
+    if (!this.#peers.has(from)) {
+      if (this.#peers.size - this.#members.size >= this.#limits.maxRemotes) return false;
+      this.#gate.log(`remote ${from}`, 'info', 'let in a caller that is not known as a member here yet', {
+        'remote-member-id': formatId(from),
+        'peer-urls': peerUrls,
+      });
+    }
+    if (peerUrls.length > 0) {
+      this.#named.set(from, peerUrls);
+      this.#direct(from);
+    }
+    return true;
+  }
+
+  #left(from: bigint): void {
+    this.#named.delete(from);
+    if (this.#members.has(from)) return;
+    this.#peers.get(from)?.close();
+    this.#peers.delete(from);
+  }
+
+  /** Which of them is true shows when they are dialled: whoever answers says its id. */
+  #direct(id: bigint): void {
+    let peer = this.#peers.get(id);
+    if (peer === undefined) {
+      peer = this.#newPeer(id);
+      this.#peers.set(id, peer);
+    }
+    const [listed, named] = [this.#members.get(id) ?? [], this.#named.get(id) ?? []];
+    peer.setUrls([...listed, ...named.filter((url) => !listed.includes(url))]);
   }
 
   connectedSince(id: bigint): number | null {
@@ -261,7 +309,8 @@ class GrpcNetwork implements PeerNetwork {
       {
         onDrop: () => this.#drop(to),
         onRemoved: () => {
-          if (this.#removalTold) return;
+          // A remote is what it is by its own word only.
+          if (this.#removalTold || !this.#members.has(to)) return;
           this.#removalTold = true;
           this.#options.onRemoved?.(to);
         },

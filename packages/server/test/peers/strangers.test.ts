@@ -191,6 +191,119 @@ describe('strangers', () => {
   });
 });
 
+describe('callers of this cluster that are not known as members here yet', () => {
+  const namely = (urls: string, memberId = 77n): Metadata => {
+    const metadata = helloMetadata({ ...ME, memberId }, 2n, 'log');
+    metadata.set('quorate-peer-urls', urls);
+    return metadata;
+  };
+  const opened: PeerNetwork[] = [];
+  afterEach(async () => {
+    for (const network of opened.splice(0)) await network.close();
+  });
+
+  /** Knows its own URL as applied, and dials `two`. */
+  async function newcomer(memberId: bigint, clusterId = CLUSTER_ID): Promise<PeerNetwork> {
+    let peerUrls: string[] = [];
+    const network = await openPeer(memberId, {
+      clusterId,
+      describe: () => ({
+        clusterVersion: null,
+        members: [{ id: memberId, name: '', peerUrls, clientUrls: [], isLearner: false }],
+      }),
+    });
+    opened.push(network);
+    peerUrls = ['http://127.0.0.1:1', urlOf(network)];
+    network.setPeers(new Map([[2n, [urlOf(two)]]]));
+    return network;
+  }
+
+  test('case-42 are let in, and answered at the URLs that they name, until the list says what they are', async () => {
+    const network = await newcomer(77n);
+    const answers: string[] = [];
+    network.onMessage((from, message) => answers.push(`${from} ${Buffer.from(message)}`));
+    network.onCall('who', (from, _request, done) => done(null, Buffer.from(`${from}`)));
+    await until(() => {
+      network.send(2n, Buffer.from('append'), 'append');
+      two.send(77n, Buffer.from('response'), 'append');
+      return came.includes('message of 77') && answers.includes('2 response');
+    });
+    let called = '';
+    await until(() => {
+      two.call(77n, 'who', Buffer.alloc(0), 5_000, (_error, response) => {
+        called ||= Buffer.from(response ?? []).toString();
+      });
+      network.call(2n, 'ask', Buffer.alloc(0), 5_000, () => {});
+      return called !== '' && came.includes('call of 77');
+    });
+    expect(called).toBe('2');
+    // Its addition is applied, as it was before its address changed: answers go on reaching it.
+    const sinceMs = two.connectedSince(77n);
+    two.setPeers(new Map([[77n, ['http://127.0.0.1:2']]]));
+    expect(two.connectedSince(77n)).toBe(sinceMs);
+    two.setPeers(new Map());
+    expect(two.connectedSince(77n)).toBeNull();
+    await until(() => network.connectedSince(2n) !== null);
+    await network.close();
+    await until(() => two.connectedSince(77n) === null);
+  });
+
+  test('a member that has moved is reached where it says, though the list does not say so yet', async () => {
+    await newcomer(1n);
+    await until(() => two.connectedSince(1n) !== null);
+  });
+
+  test('case-70 of another cluster and removed ones are refused whatever they name', async () => {
+    await Promise.all([newcomer(77n, 9n), newcomer(REMOVED)]);
+    for (const code of ['PEER_OTHER_CLUSTER', 'PEER_REMOVED'])
+      await until(() => lines.some((line) => line.fields.code === code));
+    expect([two.connectedSince(77n), two.connectedSince(REMOVED)]).toEqual([null, null]);
+    expect((await stream(Path.messages, namely('http://x:1', 2n), [])).refusal).toBe('PEER_UNKNOWN');
+    // Only a stream of messages introduces its caller.
+    expect((await stream(Path.snapshot, namely('http://x:1'), [])).refusal).toBe('PEER_UNKNOWN');
+  });
+
+  test('case-70 there is a bound to them, and a place is free again when one has left', async () => {
+    const welcomed = (metadata: Metadata): Promise<{ welcome: boolean; cancel: () => void }> =>
+      new Promise((resolve) => {
+        const call = reach().stream(Path.messages, metadata);
+        call.on('error', () => {});
+        call.on('data', (message: Buffer) => {
+          const [first] = decodeFrames(message);
+          if (first!.kind !== FrameKind.welcome) expect(readTexts(first!, 'code').code).toBe('PEER_BUSY');
+          resolve({ welcome: first!.kind === FrameKind.welcome, cancel: () => call.cancel() });
+        });
+      });
+    const many = Array.from({ length: 16 }, (_, number) =>
+      namely('http://127.0.0.1:1', BigInt(100 + number)),
+    );
+    const calls = await Promise.all(many.map(welcomed));
+    expect(calls.every(({ welcome }) => welcome)).toBe(true);
+    expect((await welcomed(namely('http://127.0.0.1:1', 200n))).welcome).toBe(false);
+    await expectServiceForOthers();
+    calls[0]!.cancel();
+    while (!(await welcomed(namely('http://127.0.0.1:1', 200n))).welcome) {
+      // The end of the first one is on its way.
+    }
+  });
+
+  test.each([
+    ['no URLs', 'x'],
+    ['too many', Array.from({ length: 9 }, (_, number) => `http://x:${number}`).join(',')],
+    ['too long ones', `http://${'x'.repeat(300)}:1`],
+    ['blanks', 'http://x :1'],
+    ['nothing between two', 'http://x:1,,http://x:2'],
+    ['another scheme', 'file://x:1'],
+  ])('case-70 who name %s are refused', async (_, urls) => {
+    expect((await stream(Path.messages, namely(urls), [])).refusal).toBe('PEER_HANDSHAKE');
+  });
+
+  test('what cannot be named is left out', () => {
+    const peerUrls = () => ['anything', 'http://\u00fc:1', 'http://a,b:1', 'http://x:1'];
+    expect(helloMetadata({ ...ME, peerUrls }, 2n, 'log').get('quorate-peer-urls')).toEqual(['http://x:1']);
+  });
+});
+
 describe('peers that break the protocol', () => {
   const header = (kind: number, length: number) => {
     const bytes = Buffer.alloc(5);

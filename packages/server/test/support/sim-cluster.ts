@@ -128,9 +128,9 @@ export class SimCluster {
       {
         env,
         disk: host.disk,
-        network: ({ memberId }) => {
-          host.id = memberId;
-          return this.network.port(memberId);
+        network: (self) => {
+          host.id = self.memberId;
+          return this.network.port(self.memberId, { host: () => self });
         },
         fetchCluster: (urls) => this.#fetch(urls),
         failpoint: (at) => host.failpoint(at),

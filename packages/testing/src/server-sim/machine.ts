@@ -16,6 +16,7 @@ import {
   type Member,
   type MemberConfig,
   type MemberInfo,
+  type NetworkHost,
   type World,
 } from '@quorate/server';
 import { createLessor, createServices, type Lessor, startMember } from '@quorate/server/testing';
@@ -320,11 +321,17 @@ export class Machine {
   #world(life: Life): World {
     const { mutations, network } = this.#host;
     const { env } = life;
-    const port = network.port(this.id, { monotonicMs: () => env.monotonicMs(), run: env.run });
+    let self: NetworkHost | null = null;
+    const port = mutations.network(
+      network.port(this.id, { monotonicMs: () => env.monotonicMs(), run: env.run, host: () => self }),
+    );
     return {
       env,
       disk: mutations.disk(this.disk),
-      network: mutations.network(port),
+      network: (host) => {
+        self = host;
+        return port;
+      },
       fetchCluster: async () => {
         const found = this.#host.cluster();
         if (found === null) throw new Error('no member answers');

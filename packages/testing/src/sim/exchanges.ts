@@ -5,7 +5,7 @@
  * of it, as over a broken connection: the puller after `BROKEN_AFTER_MS`, the sender by its report.
  */
 import type { SnapshotContent } from '@quorate/server';
-import type { Port, SimNetwork } from './network.ts';
+import { knows, type Port, type SimNetwork } from './network.ts';
 
 /** How long a side that hears nothing takes the connection for alive. */
 const BROKEN_AFTER_MS = 500;
@@ -145,10 +145,10 @@ export function carryCall(
     });
   };
   const timer = network.env.setTimer(timeoutMs, () => answer(new Error('no answer in time'), null));
+  const isKnown = knows(caller, to);
   const lost = (): boolean => network.random.chance(network.quality.loss);
-  const knows = caller.peers === null || caller.peers.has(to);
   network.journey(() => {
-    const callee = knows ? network.reach(caller, to) : null;
+    const callee = isKnown ? network.reach(caller, to) : null;
     if (callee === null) {
       answer(new Error('there is no connection'), null);
       return;

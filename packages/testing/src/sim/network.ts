@@ -6,10 +6,20 @@
  * messages overtake each other. Snapshots and calls run over the same links: each chunk and each answer is a
  * journey of its own, which may be the one that fails (`exchanges.ts`).
  *
+ * Who gets in is as over gRPC: peers, and callers that are neither peers nor removed and can say where they are reached. Such a
+ * *remote* gets answers too, until the list of peers says what it is.
+ *
  * What is cut or down is noticed when a message should arrive: it is dropped, and its sender is told. A connection counts as
  * made when both ends are up and neither direction is cut.
  */
-import type { CallHandler, MessageKind, Network, PeerReport, SnapshotListener } from '@quorate/server';
+import type {
+  CallHandler,
+  MessageKind,
+  Network,
+  NetworkHost,
+  PeerReport,
+  SnapshotListener,
+} from '@quorate/server';
 import type { SimEnv } from './env.ts';
 import { carryCall, carrySnapshot } from './exchanges.ts';
 import type { Random } from './random.ts';
@@ -48,6 +58,8 @@ export interface PortOptions {
   readonly monotonicMs?: () => number;
   /** Runs at the member what has arrived for it: at once by default, later when it is paused. */
   readonly run?: (work: () => void) => void;
+  /** The member; null until there is one. Default: nobody is removed, and it can say where it is reached. */
+  readonly host?: () => Pick<NetworkHost, 'memberId' | 'isRemoved' | 'describe'> | null;
 }
 
 /** One end: a run of a member, from its start to its end. */
@@ -63,6 +75,9 @@ export interface Port {
   peers: ReadonlySet<bigint> | null;
   /** Were peers once: refused. */
   readonly gone: Set<bigint>;
+  /** Got in without being peers. */
+  readonly remotes: Set<bigint>;
+  readonly host: PortOptions['host'];
 }
 
 export class SimNetwork {
@@ -108,6 +123,8 @@ export class SimNetwork {
       calls: new Map(),
       peers: null,
       gone: new Set(),
+      remotes: new Set(),
+      host: options.host,
     };
     this.#ports.set(id, port);
     this.#reconnect();
@@ -141,10 +158,13 @@ export class SimNetwork {
       setPeers: (peers) => {
         for (const known of port.peers ?? []) if (!peers.has(known)) port.gone.add(known);
         for (const peer of peers.keys()) port.gone.delete(peer);
+        for (const id of port.remotes) {
+          if (peers.has(id) || port.host?.()?.isRemoved(id) === true) port.remotes.delete(id);
+        }
         port.peers = new Set(peers.keys());
       },
       connectedSince: (to) => {
-        if (port.peers !== null && !port.peers.has(to)) return null;
+        if (!knows(port, to)) return null;
         const sinceMs = this.#connected.get(pairOf(id, to));
         return sinceMs === undefined || !port.open ? null : clock() - (this.env.monotonicMs() - sinceMs);
       },
@@ -199,6 +219,10 @@ export class SimNetwork {
   reach(from: Port, to: bigint): Port | null {
     const port = this.#ports.get(to);
     if (port === undefined || this.#cut.has(`${from.id}>${to}`) || port.gone.has(from.id)) return null;
+    if (!knows(port, from.id)) {
+      if (port.host?.()?.isRemoved(from.id) === true || !canIntroduceItself(from)) return null;
+      port.remotes.add(from.id);
+    }
     return port;
   }
 
@@ -217,7 +241,7 @@ export class SimNetwork {
   }
 
   #send(port: Port, to: bigint, message: Uint8Array, kind: MessageKind): void {
-    if (!port.open || (port.peers !== null && !port.peers.has(to))) return;
+    if (!port.open || !knows(port, to)) return;
     const { loss, repeat } = this.quality;
     if (this.random.chance(loss)) {
       this.tally.lost++;
@@ -271,6 +295,18 @@ export class SimNetwork {
     }
     for (const pair of this.#connected.keys()) if (!up.has(pair)) this.#connected.delete(pair);
   }
+}
+
+/** Whether a member sends to `id`. */
+export function knows(port: Port, id: bigint): boolean {
+  return port.peers === null || port.peers.has(id) || port.remotes.has(id);
+}
+
+/** A member that has not applied its own addition cannot. */
+function canIntroduceItself({ host }: Port): boolean {
+  if (host === undefined) return true;
+  const member = host();
+  return member?.describe().members.some(({ id }) => id === member.memberId) === true;
 }
 
 function pairOf(one: bigint, other: bigint): string {
