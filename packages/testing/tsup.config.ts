@@ -2,5 +2,9 @@ import { packageBuild } from '../../tsup.base.ts';
 
 export default {
   ...packageBuild({ entry: ['src/index.ts'] }),
-  entry: { index: 'src/index.ts', 'server-sim/index': 'src/server-sim/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    'server-sim/index': 'src/server-sim/index.ts',
+    'process/say': 'src/process/say.ts',
+  },
 };

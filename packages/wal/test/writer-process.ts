@@ -4,24 +4,11 @@
  * `WRITER` (JSON): directory, batches in all, batches under way at once, entries a batch, segmentBytes, failpointModule.
  * Lines: `open <first> <last>`, then `ack <index>` per durable batch, `fatal <code>`, `done`. Entry data follow from the index.
  */
-import { writeSync } from 'node:fs';
+import { sayLine as say } from '@quorate/testing/say';
 import { openWal, type Wal } from '../src/index.ts';
 import { entryData, type WriterTask } from './writer-task.ts';
 
 const task = JSON.parse(process.env.WRITER ?? '{}') as WriterTask;
-
-/** At once, whatever happens next. A pipe whose reader is slow takes nothing for a while (EAGAIN), or a part. */
-function say(line: string): void {
-  const bytes = Buffer.from(`${line}\n`);
-  for (let said = 0; said < bytes.length; ) {
-    try {
-      said += writeSync(1, bytes, said);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
-  }
-}
 
 try {
   const { wal } = await openWal({

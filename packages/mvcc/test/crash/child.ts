@@ -4,8 +4,8 @@
  * Entry N puts `key (N mod 50)` = N, so what the store must hold is a function of its applied index alone. Every 40th entry compacts, every 100th defragments. Every 250th, a
  * store in memory that is 60 entries ahead sends its image, which is installed.
  */
-import { writeSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { sayLine as say } from '@quorate/testing/say';
 import { memoryBackend } from '../../src/backend/memory.ts';
 import type { StoreOptions } from '../../src/options.ts';
 import { type MvccStore, openStore } from '../../src/store.ts';
@@ -38,9 +38,6 @@ store.onFatal((error) => {
 const firstIndex = store.appliedIndex;
 let durable = 0;
 let stop = false;
-const say = (line: string): void => {
-  writeSync(1, `${line}\n`);
-};
 function entry(store: MvccStore): void {
   const index = store.appliedIndex + 1;
   const transaction = store.begin(index, 1);

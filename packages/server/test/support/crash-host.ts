@@ -12,7 +12,7 @@
  *
  * Ends with exit code 0 after SECONDS, on SIGTERM, and with 1 when the member ended by itself.
  */
-import { writeSync } from 'node:fs';
+import { sayLine } from '@quorate/testing/say';
 import { createLessor } from '../../src/lease/create-lessor.ts';
 import type { Member } from '../../src/member.ts';
 import { createLogger } from '../../src/node/logger.ts';
@@ -27,7 +27,7 @@ const CLIENTS = 8;
 const KEYS_PER_CLIENT = 5;
 
 function say(...words: (string | number)[]): void {
-  writeSync(1, `${words.join(' ')}\n`);
+  sayLine(words.join(' '));
 }
 
 function propose(member: Member, operation: Operation): Promise<Outcome> {
