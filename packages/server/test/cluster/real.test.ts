@@ -220,3 +220,47 @@ test('sem-091 sem-187 leases are renewed through a follower, and one that applie
   await write(leading, 21, 40);
   expect(leading.alarms()).toEqual([]);
 }, 60_000);
+
+test('case-42 who was away while a member was added, moved and became leader follows it', async () => {
+  const lenient = { strictReconfigCheck: false } as const;
+  const three = ['a', 'b', 'c'];
+  await Promise.all(three.map((name) => start(name, three, lenient)));
+  await leader();
+  await stop('c');
+  const done = (resolve: () => void, reject: (error: Error) => void) => (error: Error | null) =>
+    error === null ? resolve() : reject(error);
+  await until(() => running.get('a')!.leader === running.get('b')!.leader && running.get('a')!.leader !== 0n);
+  const asked = await leader();
+  await new Promise<void>((resolve, reject) =>
+    asked.cluster.add([urls.get('d')!], false, Number.POSITIVE_INFINITY, done(resolve, reject)),
+  );
+  const joined = await start('d', ['a', 'b', 'c', 'd'], { initialClusterState: 'existing', ...lenient });
+  const id = joined.memberId;
+  await write(asked, 0, 10);
+  const moved = `http://127.0.0.1:${await freePort()}`;
+  await new Promise<void>((resolve, reject) =>
+    asked.cluster.update(id, [moved], Number.POSITIVE_INFINITY, done(resolve, reject)),
+  );
+  await stop('d');
+  urls.set('d', moved);
+  const again = await start('d', ['a', 'b', 'c', 'd'], lenient);
+  const leading = await leader();
+  await write(leading, 10, 20);
+  await expectEqual();
+  if (leading !== again) {
+    await new Promise<void>((resolve, reject) =>
+      leading.cluster.moveLeader(id, Number.POSITIVE_INFINITY, done(resolve, reject)),
+    );
+  }
+  await until(() => again.leader === id);
+  const { term } = again;
+  const back = await start('c', three, lenient);
+  await until(() => back.leader === id);
+  await new Promise<void>((resolve, reject) =>
+    back.confirmRead(Number.POSITIVE_INFINITY, done(resolve, reject)),
+  );
+  await write(back, 20, 30);
+  await expectEqual();
+  expect(back.members().find((member) => member.id === id)?.peerUrls).toEqual([moved]);
+  expect([again.leader, again.term]).toEqual([id, term]);
+}, 60_000);
