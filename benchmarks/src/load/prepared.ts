@@ -2,7 +2,7 @@
  * Calls as bytes: HEADERS and DATA with the message, and the places ("slots") where eight hexadecimal digits of a key
  * are written for each call. Nothing is encoded while the load runs.
  *
- * Example: a put of `bench/0000002a` is the template of `bench/XXXXXXXX` with the number 42 written over the X.
+ * Example: a put of `bench/0000002a` is the template of `bench/00000000` with the number 42 written over the zeros.
  */
 import { END_STREAM, FrameType, frame, GRPC_PREFIX_BYTES } from './frames.ts';
 
