@@ -9,12 +9,13 @@ import type { HistoryWatch } from '../checkers/history.ts';
 import type { FinalDump } from '../checkers/members.ts';
 import type { HistoryRecorder } from '../checkers/recorder.ts';
 import type { Violation } from '../checkers/watch.ts';
+import { recordOf } from '../checkers/wire-messages.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { headerOf } from '../cluster/connection.ts';
 import type { ClusterMember } from '../cluster/member.ts';
 import type { Story } from './story.ts';
 import { Watcher } from './watcher.ts';
-import { recordedKeyValue, sendCall } from './wire-calls.ts';
+import { sendCall } from './wire-calls.ts';
 
 export interface Rest {
   readonly revision: number;
@@ -133,7 +134,7 @@ async function hash(
 async function dumpOf(cluster: Cluster, member: ClusterMember): Promise<FinalDump | null> {
   const request = { key: Buffer.from('\0'), rangeEnd: Buffer.from('\0'), serializable: true };
   const result = await cluster.observer(member).call(services['etcdserverpb.KV'].Range, request, 10_000);
-  return result.ok ? { member: member.name, kvs: result.response.kvs.map(recordedKeyValue) } : null;
+  return result.ok ? { member: member.name, kvs: result.response.kvs.map(recordOf) } : null;
 }
 
 /** A watcher of a member that joined later may have begun after a compaction: it cannot tell the whole story. */

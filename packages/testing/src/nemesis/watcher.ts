@@ -10,8 +10,8 @@ import type {
   WatchObservation,
   WatchRecord,
 } from '../checkers/watch-record.ts';
+import { bytes, recordOf, text } from '../checkers/wire-messages.ts';
 import { Connection } from '../cluster/connection.ts';
-import { bytes, recordedKeyValue, text } from './wire-calls.ts';
 
 export interface WatcherOptions {
   readonly key: string;
@@ -144,8 +144,8 @@ function observation(response: WatchResponse, nowNs: (() => number) | undefined)
       if (kv === undefined) throw new Error('an event without a key');
       return {
         type: event.type === 0 ? 'put' : 'delete',
-        record: event.type === 0 ? recordedKeyValue(kv) : deletedRecord(text(kv.key), Number(kv.modRevision)),
-        previous: event.prevKv === undefined ? null : recordedKeyValue(event.prevKv),
+        record: event.type === 0 ? recordOf(kv) : deletedRecord(text(kv.key), Number(kv.modRevision)),
+        previous: event.prevKv === undefined ? null : recordOf(event.prevKv),
       };
     }),
     ...(nowNs === undefined ? {} : { atNs: nowNs() }),

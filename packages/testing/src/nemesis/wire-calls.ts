@@ -1,30 +1,20 @@
 /**
  * A recorded call sent to a member, and its answer in the words of the history. Nothing is retried or corrected.
  */
-import {
-  type Compare,
-  type DeleteRangeResponse,
-  type Init,
-  type KeyValue,
-  type PutResponse,
-  type RangeResponse,
-  type RequestOp,
-  type ResponseOp,
-  services,
-  type TxnResponse,
-} from '@quorate/proto';
-import type {
-  CompareClause,
-  DeleteCall,
-  PutCall,
-  RangeCall,
-  RecordedAnswer,
-  RecordedCall,
-  RecordedKeyValue,
-  TxnCall,
-  TxnStep,
-} from '../checkers/history.ts';
+import { services } from '@quorate/proto';
+import type { RecordedAnswer, RecordedCall } from '../checkers/history.ts';
 import type { AnswerHeader } from '../checkers/recorder.ts';
+import {
+  deleteAnswer,
+  deleteOf,
+  putAnswer,
+  putOf,
+  rangeAnswer,
+  rangeOf,
+  text,
+  txnAnswer,
+  txnOf,
+} from '../checkers/wire-messages.ts';
 import { type CallResult, type Connection, headerOf } from '../cluster/connection.ts';
 
 export type SentCall =
@@ -41,13 +31,13 @@ export async function sendCall(
 ): Promise<SentCall> {
   switch (call.kind) {
     case 'range':
-      return told(await connection.call(KV.Range, rangeRequest(call), timeoutMs), rangeAnswer);
+      return told(await connection.call(KV.Range, rangeOf(call), timeoutMs), rangeAnswer);
     case 'put':
-      return told(await connection.call(KV.Put, putRequest(call), timeoutMs), putAnswer);
+      return told(await connection.call(KV.Put, putOf(call), timeoutMs), putAnswer);
     case 'delete':
-      return told(await connection.call(KV.DeleteRange, deleteRequest(call), timeoutMs), deleteAnswer);
+      return told(await connection.call(KV.DeleteRange, deleteOf(call), timeoutMs), deleteAnswer);
     case 'txn':
-      return told(await connection.call(KV.Txn, txnRequest(call), timeoutMs), txnAnswer);
+      return told(await connection.call(KV.Txn, txnOf(call), timeoutMs), txnAnswer);
     case 'compact':
       return told(await connection.call(KV.Compact, { revision: call.revision }, timeoutMs), () => ({
         kind: 'compact',
@@ -90,121 +80,4 @@ function told<R extends { readonly header: Parameters<typeof headerOf>[0]['heade
 ): SentCall {
   if (!result.ok) return { ok: false, error: result.error };
   return { ok: true, answer: answer(result.response), header: headerOf(result.response) };
-}
-
-function rangeRequest(call: RangeCall) {
-  return {
-    key: bytes(call.key),
-    rangeEnd: bytes(call.end),
-    limit: call.limit ?? 0,
-    revision: call.revision ?? 0,
-    serializable: call.serializable ?? false,
-    keysOnly: call.keysOnly ?? false,
-    countOnly: call.countOnly ?? false,
-  };
-}
-
-function putRequest(call: PutCall) {
-  return {
-    key: bytes(call.key),
-    value: bytes(call.value),
-    lease: call.lease ?? 0n,
-    prevKv: call.prevKv ?? false,
-  };
-}
-
-function deleteRequest(call: DeleteCall) {
-  return { key: bytes(call.key), rangeEnd: bytes(call.end), prevKv: call.prevKv ?? false };
-}
-
-function txnRequest(call: TxnCall) {
-  return {
-    compare: call.compare.map(compareRequest),
-    success: call.success.map(stepRequest),
-    failure: call.failure.map(stepRequest),
-  };
-}
-
-function stepRequest(step: TxnStep): Init<RequestOp> {
-  switch (step.kind) {
-    case 'range':
-      return { requestRange: rangeRequest(step) };
-    case 'put':
-      return { requestPut: putRequest(step) };
-    case 'delete':
-      return { requestDeleteRange: deleteRequest(step) };
-    case 'txn':
-      return { requestTxn: txnRequest(step) };
-  }
-}
-
-const RESULTS = { equal: 0, greater: 1, less: 2, 'not-equal': 3 } as const;
-
-function compareRequest({ key, target, result, operand }: CompareClause): Init<Compare> {
-  const base = { key: bytes(key), result: RESULTS[result] };
-  const number = typeof operand === 'string' ? 0n : BigInt(operand);
-  switch (target) {
-    case 'version':
-      return { ...base, target: 0, version: number };
-    case 'create':
-      return { ...base, target: 1, createRevision: number };
-    case 'mod':
-      return { ...base, target: 2, modRevision: number };
-    case 'value':
-      return { ...base, target: 3, value: bytes(String(operand)) };
-    case 'lease':
-      return { ...base, target: 4, lease: number };
-  }
-}
-
-function rangeAnswer(response: RangeResponse): RecordedAnswer {
-  return {
-    kind: 'range',
-    kvs: response.kvs.map(recordedKeyValue),
-    count: Number(response.count),
-    more: response.more,
-  };
-}
-
-function putAnswer(response: PutResponse): RecordedAnswer {
-  return { kind: 'put', previous: response.prevKv === undefined ? null : recordedKeyValue(response.prevKv) };
-}
-
-function deleteAnswer(response: DeleteRangeResponse): RecordedAnswer {
-  return {
-    kind: 'delete',
-    deleted: Number(response.deleted),
-    previous: response.prevKvs.map(recordedKeyValue),
-  };
-}
-
-function txnAnswer(response: TxnResponse): RecordedAnswer {
-  return { kind: 'txn', succeeded: response.succeeded, responses: response.responses.map(stepAnswer) };
-}
-
-function stepAnswer(response: ResponseOp): RecordedAnswer {
-  if (response.responseRange !== undefined) return rangeAnswer(response.responseRange);
-  if (response.responsePut !== undefined) return putAnswer(response.responsePut);
-  if (response.responseDeleteRange !== undefined) return deleteAnswer(response.responseDeleteRange);
-  if (response.responseTxn !== undefined) return txnAnswer(response.responseTxn);
-  throw new Error('an answer without content');
-}
-
-export function recordedKeyValue(kv: KeyValue): RecordedKeyValue {
-  return {
-    key: text(kv.key),
-    value: text(kv.value),
-    createRevision: Number(kv.createRevision),
-    modRevision: Number(kv.modRevision),
-    version: Number(kv.version),
-    lease: kv.lease,
-  };
-}
-
-export function bytes(value: string): Buffer {
-  return Buffer.from(value, 'latin1');
-}
-
-export function text(value: Uint8Array): string {
-  return Buffer.from(value).toString('latin1');
 }

@@ -7,11 +7,11 @@
 import { type Event, services, WatchRequest, WatchResponse } from '@quorate/proto';
 import type { HistoryRecorder } from '../checkers/recorder.ts';
 import type { WatchObservation, WatchRecord } from '../checkers/watch-record.ts';
+import { recordOf } from '../checkers/wire-messages.ts';
 import type { SimEnv } from '../sim/env.ts';
 import type { Random } from '../sim/random.ts';
 import type { ClientStream, Connections } from './connection.ts';
 import type { Machine } from './machine.ts';
-import { recordOf } from './wire-calls.ts';
 
 export interface WatcherWorld {
   readonly env: SimEnv;
