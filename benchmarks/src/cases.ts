@@ -12,6 +12,8 @@ export interface Group {
   /** Of the cluster, all on this machine; 1 by default. */
   readonly members?: number;
   readonly fill?: Fill;
+  /** At most so often: for a group whose filling takes minutes. */
+  readonly repeats?: number;
   readonly cases: readonly Case[];
 }
 
@@ -288,7 +290,9 @@ export const groups: readonly Group[] = [
       clients: C64,
       mix: [put(keys)],
     } as const;
-    return { name, fill: { keys }, cases: [{ name, kind: 'restart' }, ...(keys === 5 * M ? [puts] : [])] };
+    const restart = { name, kind: 'restart' } as const;
+    if (keys < M) return { name, fill: { keys }, cases: [restart] };
+    return { name, fill: { keys }, repeats: 1, cases: [restart, puts] };
   }),
 ];
 

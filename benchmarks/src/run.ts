@@ -57,6 +57,7 @@ function selected(all: readonly Group[]): Group[] {
 }
 
 async function main(): Promise<void> {
+  const folder = values.out ?? defaultFolder();
   const repeats = Number(values.repeats ?? (values.quick ? 1 : 3));
   const seconds = Number(values.seconds ?? (values.quick ? 0.5 : 10));
   const warmupSec = Number(values.warmup ?? (values.quick ? 0.2 : 3));
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
       profileDirectory: values.profile === undefined ? null : resolve(values.profile),
     };
     for (const group of chosen) {
-      for (let repeat = 0; repeat < repeats; repeat++) {
+      for (let repeat = 0; repeat < Math.min(repeats, group.repeats ?? repeats); repeat++) {
         for (const server of servers) {
           await calibrate(group, servers, settings, runs);
           await runGroup(group, server, {
@@ -89,11 +90,14 @@ async function main(): Promise<void> {
           });
         }
       }
+      // After every group, so that a run that is cut off leaves what it measured.
+      save(folder, runs, { repeats, seconds });
     }
   } finally {
     generator.stop();
   }
-  write(runs, { repeats, seconds });
+  console.log(save(folder, runs, { repeats, seconds }));
+  console.error(`written to ${folder}`);
 }
 
 /** An open-loop case needs the peak of another case: measured once here when it was not among those that ran. */
@@ -141,7 +145,8 @@ function progress({ server, name, repeat, figures }: Run): string {
   return `${server}, ${name} (${repeat + 1}): ${shown.join(', ')}`;
 }
 
-function write(runs: readonly Run[], course: { repeats: number; seconds: number }): void {
+/** @returns the table */
+function save(folder: string, runs: readonly Run[], course: { repeats: number; seconds: number }): string {
   const circumstances = {
     ...course,
     date: new Date().toISOString().slice(0, 10),
@@ -150,13 +155,11 @@ function write(runs: readonly Run[], course: { repeats: number; seconds: number 
     etcdVersion: etcdVersion(),
   };
   const table = markdown(runs, circumstances);
-  console.log(table);
-  const folder = values.out ?? defaultFolder();
   mkdirSync(folder, { recursive: true });
   const name = values.pin ? 'pinned' : 'unpinned';
   writeFileSync(join(folder, `${name}.md`), table);
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify({ circumstances, runs }, null, 2)}\n`);
-  console.error(`written to ${folder}`);
+  return table;
 }
 
 /** Figures that mean something lie beside the sources; those of a quick or partial run do not replace them. */
