@@ -11,10 +11,11 @@
  * Runs of about a minute, one after the other, until the time is up; each is a cluster of its own. The seed of run n is
  * `S/n`: `--seed S/n --minutes 1` repeats its plan. Exit code 1 when a rule was broken or a run saw too little.
  */
+import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { ServerKind } from '../process/server-process.ts';
 import { CASES, cleanUp, runCase } from './cases.ts';
-import { measureFailover } from './failover.ts';
+import { type Measurement, measureFailover } from './failover.ts';
 import { failoverTable } from './failover-report.ts';
 import { describeReport, summary } from './report.ts';
 import { type NemesisReport, runNemesis } from './run.ts';
@@ -41,15 +42,21 @@ const { values, positionals } = parseArgs({
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 if (positionals[0] === 'failover') {
-  const measurements = await measureFailover({
+  const measurements: Measurement[] = [];
+  // However it ends, it shows what it has measured.
+  process.once('exit', () => console.log(`\n${failoverTable(measurements)}`));
+  const missing = await measureFailover({
     kinds: (values.server ?? 'etcd,quorate').split(',') as ServerKind[],
     scale: Number(values.scale),
     log: (line) => console.log(line),
     ...(values.scenarios === undefined ? {} : { scenarios: values.scenarios.split(',') }),
-    ...(values.save === undefined ? {} : { saveAs: values.save }),
+    onMeasured(measurement) {
+      measurements.push(measurement);
+      if (values.save !== undefined) appendFileSync(values.save, `${JSON.stringify(measurement)}\n`);
+    },
   });
-  console.log(`\n${failoverTable(measurements)}`);
-  process.exit(0);
+  for (const line of missing) console.log(`not measured: ${line}`);
+  process.exit(missing.length > 0 ? 1 : 0);
 }
 
 if (positionals[0] === 'cases') {

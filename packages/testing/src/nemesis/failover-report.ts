@@ -49,9 +49,9 @@ function told(measurements: readonly Measurement[]): string {
     for (const [error, count] of Object.entries(seen))
       errors.set(plain(error), (errors.get(plain(error)) ?? 0) + count);
   const most = [...errors].sort((a, b) => b[1] - a[1]).slice(0, 3);
-  return most.length === 0
-    ? 'none: calls wait'
-    : most.map(([error, count]) => `${error} (${count})`).join('; ');
+  const damages = new Set(measurements.flatMap(({ damage }) => (damage === null ? [] : [plain(damage)])));
+  const said = most.map(([error, count]) => `${error} (${count})`);
+  return [...(said.length === 0 ? ['none: calls wait'] : said), ...damages].join('; ');
 }
 
 /** Addresses and ports are different every time. */
