@@ -36,6 +36,7 @@ import {
   type TableName,
 } from './backend.ts';
 import { checkLmdbFile } from './lmdb-file.ts';
+import { reserveLockFile } from './lock-file.ts';
 
 export interface LmdbOptions {
   readonly directory: string;
@@ -123,6 +124,7 @@ function openFile(path: string, mapSizeBytes: number, noSync = false): Opened {
   try {
     const exists = existsSync(path);
     if (exists) checkLmdbFile(path);
+    reserveLockFile(`${path}-lock`);
     const root = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: true,

@@ -1,6 +1,6 @@
 /** A disk that fills up. Needs the right to mount a small tmpfs; without it the suite says so and is skipped. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -64,6 +64,54 @@ describe.skipIf(!mounted)(`full disk${mounted ? '' : ': may not mount here'}`, (
     );
     await again.close();
   });
+
+  test('case-18 a defragmentation without room for its copy fails alone, and leaves no file open', async () => {
+    const folder = join(directory, 'defragmented');
+    const store = openStore({
+      storage: { directory: folder },
+      monotonicMs: () => performance.now(),
+      afterPoll: (callback) => setImmediate(callback),
+    });
+    const ask = (work: (done: (error: Error | null) => void) => void): Promise<string> =>
+      new Promise((resolve) => work((error) => resolve(error?.message ?? 'done')));
+    const write = (): Promise<string> => {
+      const transaction = store.begin(store.appliedIndex + 1, 1);
+      transaction.put(Buffer.from('key'), new Uint8Array(2_000), 0n);
+      transaction.commit();
+      return ask((done) => store.flush(done));
+    };
+    const opened = (): number =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(join(folder, 'store-000001.mdb'));
+        } catch {
+          return false;
+        }
+      }).length;
+    expect(await write()).toBe('done');
+    expect(opened()).toBeGreaterThan(0);
+    const junk = join(directory, 'junk');
+    fillWith(junk);
+    for (let times = 0; times < 3; times++)
+      expect(await ask((done) => store.defragment(done))).toContain('space');
+    rmSync(junk);
+    expect(await write()).toBe('done');
+    expect(await ask((done) => store.defragment(done))).toBe('done');
+    expect(await write()).toBe('done');
+    // Its threads share what is open of one file: it is closed when all that opened it have closed it.
+    for (let turns = 0; opened() > 0 && turns < 1_000; turns++) await new Promise((go) => setImmediate(go));
+    expect(opened()).toBe(0);
+    await store.close();
+  });
 });
+
+/** Takes all the room there is. */
+function fillWith(path: string): void {
+  try {
+    for (;;) writeFileSync(path, new Uint8Array(1 << 20), { flag: 'a' });
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOSPC') throw error;
+  }
+}
 
 if (!mounted) rmSync(directory, { recursive: true, force: true });
