@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { memoryBackend } from '../backend/memory.ts';
 import { type MvccStore, openStore } from '../store.ts';
 import type { RangeResult } from '../types.ts';
+import { PageCounts } from './page-counts.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
@@ -84,4 +85,20 @@ test('the next page of a list in the past need not count, also when the page bef
     const { result, turnCount } = page(`${keys[shown - 1]}\0`);
     expect([result.count, turnCount < 3]).toEqual([2_000 - shown, true]);
   }
+});
+
+test('bounds of any length are not kept, and the bounds that are kept are copies', () => {
+  const counts = new PageCounts();
+  const long = bytes('k'.repeat(5_000));
+  counts.remember(7, long, null, 3);
+  counts.remember(7, bytes('k'), long, 3);
+  expect(counts.find(7, Buffer.concat([long, Buffer.of(0)]), null)).toBe(-1);
+  expect(counts.find(7, bytes('k\0'), long)).toBe(-1);
+
+  // As a service passes them: views of a request whose memory is used again.
+  const [last, high] = [bytes('k'), bytes('z')];
+  counts.remember(7, last, high, 4);
+  last.fill(0);
+  high.fill(0);
+  expect(counts.find(7, bytes('k\0'), bytes('z'))).toBe(4);
 });

@@ -118,3 +118,36 @@ test('the heads of one bucket of long keys are one write of it, however many the
   });
   expect([keys, writes]).toEqual([300, 1]);
 });
+
+test('case-18 a defragmentation that cannot even begin fails alone: the next one, and what waits for one, go on', () => {
+  const inner = memoryBackend();
+  let full = true;
+  const backend: Backend = {
+    openReader: () => inner.openReader(),
+    openWriter: () => inner.openWriter(),
+    createFresh: (name) => inner.createFresh(name),
+    adoptFresh: (name, visit) => inner.adoptFresh(name, visit),
+    copyCompact: (done) => {
+      if (full) throw new Error('the disk is full');
+      return inner.copyCompact(done);
+    },
+  };
+  const writer = new StoreWriter({ backend, blockKeys: 4, failpoint: () => {} });
+  const outcomes: string[] = [];
+  const run = (job: WriterJob): void =>
+    writer.run(job, (error, result) => outcomes.push(`${job.kind}: ${error?.message ?? result?.kind}`));
+
+  run({ kind: 'defragment' });
+  run(headOf('a', 2));
+  full = false;
+  run({ kind: 'defragment' });
+  run({ kind: 'resume' });
+  run({ kind: 'close' });
+  expect(outcomes).toEqual([
+    'defragment: the disk is full',
+    'heads: heads',
+    'defragment: moved',
+    'resume: done',
+    'close: done',
+  ]);
+});

@@ -246,3 +246,72 @@ test('case-04 a graceful close does not wait for a defragmentation: it is given 
   expect(readdirSync(folder).filter((name) => !name.endsWith('lock'))).toEqual(['store-000002.mdb']);
   await again.close();
 });
+
+test('case-49 a close during an install leaves the files to it: it comes to its end, and the next start has it', async () => {
+  const from = open({ backend: memoryBackend() });
+  await live(from, 50);
+  const folder = join(directory, 'closed-during');
+  const store = open({ directory: folder }, { inThread: true });
+  const sink = store.receiveImage();
+  await fill(sink, await chunksOf(from));
+  const installed = settled((done) => store.install(sink, done));
+  const closed = store.close();
+  await installed;
+  await closed;
+  const again = open({ directory: folder }, { inThread: true });
+  expect(await dump(again)).toEqual(await dump(from));
+  await Promise.all([from.close(), again.close()]);
+});
+
+test('case-49 an install that fails does not keep a close waiting', async () => {
+  const from = open({ backend: memoryBackend() });
+  await live(from, 50);
+  const store = open(
+    { directory: join(directory, 'failed') },
+    {
+      inThread: true,
+      failpoint: (name) => {
+        if (name === 'mvccBeforeInstallRename') throw new Error('the disk is gone');
+      },
+    },
+  );
+  const sink = store.receiveImage();
+  await fill(sink, await chunksOf(from));
+  const installed = settled((done) => store.install(sink, done)).then(
+    () => 'installed',
+    (error: Error) => error.message,
+  );
+  let ended = '';
+  store.close().then(
+    () => {
+      ended = 'closed';
+    },
+    (error: Error) => {
+      ended = error.message;
+    },
+  );
+  expect(await installed).toContain('the disk is gone');
+  for (let turns = 0; ended === '' && turns < 1_000; turns++) await new Promise((go) => setImmediate(go));
+  expect(ended).toContain('the disk is gone');
+  await from.close();
+});
+
+test('a chunk is lent: small Buffers share the memory of others, which another thread must not take away', async () => {
+  const from = open({ backend: memoryBackend() });
+  await live(from, 20);
+  const store = open({ directory: join(directory, 'lent') });
+  const chunks = (await chunksOf(from)).map((chunk) => {
+    // From Node's pool, as small parts of what came over a socket are.
+    const lent = Buffer.allocUnsafe(chunk.length);
+    lent.set(chunk);
+    return lent;
+  });
+  expect(chunks.some(({ buffer, length }) => buffer.byteLength > length)).toBe(true);
+  const before = chunks.map((chunk) => Buffer.from(chunk).toString('hex'));
+  const sink = store.receiveImage();
+  await fill(sink, chunks);
+  expect(chunks.map((chunk) => chunk.toString('hex'))).toEqual(before);
+  await settled((done) => store.install(sink, done));
+  expect(await dump(store)).toEqual(await dump(from));
+  await Promise.all([from.close(), store.close()]);
+});
