@@ -11,8 +11,8 @@
  */
 import { Replay } from './committed.ts';
 import type { HistoryCall } from './history.ts';
-import { isOk, named } from './linearizable.ts';
 import { putsOf } from './model-call.ts';
+import { isOk, named } from './real-time.ts';
 import type { Violation } from './watch.ts';
 import type { WatchHistory } from './watch-record.ts';
 

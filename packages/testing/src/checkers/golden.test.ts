@@ -39,6 +39,14 @@ const y = kv('a', 'y', 2, 3, 2);
 const xThenY = [revision(2, x), revision(3, y)];
 const putX = put('c1', [0, 5], 'a', 'x', 2);
 const putY = put('c1', [10, 15], 'a', 'y', 3);
+const deleteA = { kind: 'delete', key: 'a', end: '' } as const;
+/** Puts z when a is gone, deletes a when it is not: deleting leaves no value of its own. */
+const flip: TxnCall = {
+  kind: 'txn',
+  compare: [{ key: 'a', target: 'version', result: 'equal', operand: 0 }],
+  success: [{ kind: 'put', key: 'a', value: 'z' }],
+  failure: [deleteA],
+};
 const putXCall = { kind: 'put', key: 'a', value: 'x' } as const;
 
 // Lease 7 of 2 s, granted at 0; two keys hang on it; both go at revision 4.
@@ -112,6 +120,16 @@ describe('good histories', () => {
     'an unknown delete that happened late': evidence(
       [putX, unknown('c2', 6, { kind: 'delete', key: 'a', end: '' }), get('c3', [20, 30], 'a', x, 2)],
       [revision(2, x), revision(3, gone('a', 3))],
+    ),
+    'two unknown deletes that happened, each once': evidence(
+      [
+        putX,
+        unknown('c2', 6, deleteA),
+        put('c1', [20, 25], 'a', 'y', 4),
+        unknown('c3', 26, deleteA),
+        get('c4', [60, 65], 'a', null, 5),
+      ],
+      [revision(2, x), revision(3, gone('a', 3)), revision(4, kv('a', 'y', 4)), revision(5, gone('a', 5))],
     ),
     'a swap that lost': evidence(
       [putX, swapped('c2', [6, 8], swap('a', 9, 'z'), false, 2)],
@@ -187,6 +205,57 @@ const bad: [rule: string, why: string, evidence: Evidence][] = [
     evidence([putX], [...xThenY.slice(0, 1), revision(3, kv('b', 'ghost', 3))]),
   ],
   ['explained', 'a delete that nobody made', evidence([putX], [revision(2, x), revision(3, gone('a', 3))])],
+  [
+    'explained',
+    'an unknown delete that happened twice',
+    evidence(
+      [putX, unknown('c2', 6, deleteA), put('c1', [20, 25], 'a', 'y', 4)],
+      [revision(2, x), revision(3, gone('a', 3)), revision(4, kv('a', 'y', 4)), revision(5, gone('a', 5))],
+    ),
+  ],
+  [
+    'explained',
+    'three deletes by two who asked for one each',
+    evidence(
+      [
+        putX,
+        unknown('c2', 6, deleteA),
+        unknown('c3', 6, deleteA),
+        put('c1', [20, 25], 'a', 'y', 4),
+        put('c1', [30, 35], 'a', 'w', 6),
+      ],
+      [
+        revision(2, x),
+        revision(3, gone('a', 3)),
+        revision(4, kv('a', 'y', 4)),
+        revision(5, gone('a', 5)),
+        revision(6, kv('a', 'w', 6)),
+        revision(7, gone('a', 7)),
+      ],
+    ),
+  ],
+  [
+    'explained',
+    'an unknown delete that happened before it was asked for',
+    evidence(
+      [putX, put('c1', [20, 25], 'a', 'y', 4), unknown('c2', 30, deleteA)],
+      [revision(2, x), revision(3, gone('a', 3)), revision(4, kv('a', 'y', 4))],
+    ),
+  ],
+  [
+    'explained',
+    'an unknown txn that put its value, and deleted as well',
+    evidence(
+      [putX, unknown('c2', 6, deleteA), unknown('c3', 6, flip), put('c1', [20, 25], 'a', 'y', 6)],
+      [
+        revision(2, x),
+        revision(3, gone('a', 3)),
+        revision(4, kv('a', 'z', 4)),
+        revision(5, gone('a', 5)),
+        revision(6, kv('a', 'y', 6)),
+      ],
+    ),
+  ],
   ['lostWrite', 'acknowledged, then gone', evidence([putX, putY], [revision(2, x)])],
   [
     'effects',

@@ -8,7 +8,7 @@
  */
 import { isLeaseEnd, Replay } from './committed.ts';
 import type { History, HistoryCall, RecordedCall } from './history.ts';
-import { isOk } from './linearizable.ts';
+import { isOk } from './real-time.ts';
 import type { Violation } from './watch.ts';
 import type { HistoryRevision, WatchHistory } from './watch-record.ts';
 

@@ -7,8 +7,8 @@
  */
 import { EtcdModel } from '../model/etcd-model.ts';
 import type { HistoryCall } from './history.ts';
-import { isOrdered } from './linearizable.ts';
 import { canonical, difference, runOnModel } from './model-call.ts';
+import { isOrdered } from './real-time.ts';
 import type { Violation } from './watch.ts';
 import { type SearchModel, searchLinearization } from './wing-gong.ts';
 

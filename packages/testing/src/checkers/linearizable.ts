@@ -10,11 +10,13 @@
  * see 4 or 5; whether the put happened is read off what was committed, by its unique value.
  */
 import { EtcdModel } from '../model/etcd-model.ts';
-import { isLeaseEnd, lastRevision, Replay } from './committed.ts';
-import type { HistoryCall, RecordedAnswer, RecordedCall } from './history.ts';
-import { describeCall, difference, type KeyValues, putsOf, runOnModel, tookRevision } from './model-call.ts';
+import { checkAuthors } from './authors.ts';
+import { lastRevision, Replay } from './committed.ts';
+import type { HistoryCall, RecordedCall } from './history.ts';
+import { difference, putsOf, runOnModel, tookRevision } from './model-call.ts';
+import { isOk, isOrdered, knownRevisions, named } from './real-time.ts';
 import type { Violation } from './watch.ts';
-import type { HistoryRevision, WatchHistory } from './watch-record.ts';
+import type { WatchHistory } from './watch-record.ts';
 
 export const LINEARIZABLE_RULES = [
   'gapless',
@@ -33,8 +35,8 @@ export const LINEARIZABLE_RULES = [
 ] as const;
 export type LinearizableRule = (typeof LINEARIZABLE_RULES)[number];
 
-type Report = (rule: LinearizableRule, detail: string) => void;
-type OkCall = HistoryCall & { readonly outcome: { readonly kind: 'ok'; readonly answer: RecordedAnswer } };
+/** Told each violation. */
+export type Report = (rule: LinearizableRule, detail: string) => void;
 
 /** Every way in which the calls contradict each other or what was committed; empty when there is none. */
 export function checkLinearizable(calls: readonly HistoryCall[], committed: WatchHistory): Violation[] {
@@ -87,81 +89,6 @@ function placeUnknown(
   }
   return new Map([...placed].filter(([call]) => call.outcome.kind === 'unknown'));
 }
-
-/** Each revision was made by one call, or by a lease that ended; each acknowledged write is there. */
-function checkAuthors(
-  calls: readonly HistoryCall[],
-  committed: WatchHistory,
-  placed: ReadonlyMap<HistoryCall, number>,
-  report: Report,
-): void {
-  const byRevision = new Map<number, HistoryCall[]>();
-  const claim = (call: HistoryCall, revision: number) =>
-    byRevision.set(revision, [...(byRevision.get(revision) ?? []), call]);
-  for (const [call, revision] of placed) claim(call, revision);
-  for (const call of calls) {
-    if (!isOk(call) || !tookRevision(call.call, call.outcome.answer)) continue;
-    claim(call, call.revision);
-    if (committed.at(call.revision) === undefined)
-      report('lostWrite', `${named(call)} was acknowledged as revision ${call.revision}, which is not there`);
-  }
-  const vague = calls.filter(isVague);
-  const replay = new Replay(committed);
-  for (const entry of committed.revisions) {
-    const before = replay.at(entry.revision - 1);
-    const authors = byRevision.get(entry.revision) ?? [];
-    if (authors.length > 1)
-      report('oneAuthor', `revision ${entry.revision}: ${authors.map(named).join(', ')}`);
-    const [author] = authors;
-    if (author === undefined) {
-      const explained = isLeaseEnd(entry, before) || vague.some((call) => makes(call.call, entry, before));
-      if (!explained) report('explained', `nobody made revision ${entry.revision} (${describe(entry)})`);
-    } else if (!makes(author.call, entry, before)) {
-      report('effects', `${named(author)} does not make revision ${entry.revision} (${describe(entry)})`);
-    }
-  }
-}
-
-/** Writes without an own value, or a revision of their own: which of them made a revision is not known. */
-function isVague(call: HistoryCall): boolean {
-  if (call.call.kind === 'lease-revoke') return call.outcome.kind !== 'failed';
-  if (call.outcome.kind !== 'unknown') return false;
-  return call.call.kind === 'delete' || call.call.kind === 'txn';
-}
-
-/** Whether the call, on the keys before, leaves exactly what the revision says. */
-function makes(call: RecordedCall, entry: HistoryRevision, before: KeyValues): boolean {
-  const model = EtcdModel.at(entry.revision - 1, new Map([[entry.revision - 1, before]]));
-  if (call.kind === 'lease-revoke') model.leases.set(call.lease, 1);
-  if (!canRun(call, entry.revision - 1) || 'error' in runOnModel(model, call)) return false;
-  if (model.revision !== entry.revision) return false;
-  const after = new Map(model.keyValues().map((kv) => [kv.key, kv]));
-  const told = new Map(before);
-  for (const { type, record } of entry.events) {
-    if (type === 'delete') told.delete(record.key);
-    else told.set(record.key, record);
-  }
-  if (told.size !== after.size) return false;
-  return [...told.values()].every((kv) => sameKeyValue(kv, after.get(kv.key)));
-}
-
-/** Reads inside a txn at an old revision need keys that the model was not given. */
-function canRun(call: RecordedCall, revision: number): boolean {
-  if (call.kind === 'range') return (call.revision ?? 0) === 0 || call.revision === revision;
-  return call.kind !== 'txn' || [...call.success, ...call.failure].every((step) => canRun(step, revision));
-}
-
-function sameKeyValue(one: KeyValueOf, other: KeyValueOf | undefined): boolean {
-  return (
-    other !== undefined &&
-    one.value === other.value &&
-    one.createRevision === other.createRevision &&
-    one.modRevision === other.modRevision &&
-    one.version === other.version &&
-    one.lease === other.lease
-  );
-}
-type KeyValueOf = KeyValues extends ReadonlyMap<string, infer V> ? V : never;
 
 /** Every answer is the model's at its revision. Serializable reads too: they may be old, but never wrong. */
 function checkAnswers(calls: readonly HistoryCall[], committed: WatchHistory, report: Report): void {
@@ -216,40 +143,6 @@ function checkRealTime(
   }
 }
 
-/** Whether the call's revision is part of the order: answers of the lessor and of one member alone are not. */
-export function isOrdered(call: HistoryCall): call is OkCall {
-  if (!isOk(call)) return false;
-  if (call.call.kind === 'range') return call.call.serializable !== true;
-  if (call.call.kind !== 'txn') return call.call.kind === 'put' || call.call.kind === 'delete';
-  const steps = [...call.call.success, ...call.call.failure];
-  // A txn of nothing but serializable reads is answered like one.
-  return steps.length === 0 || !steps.every((step) => step.kind === 'range' && step.serializable === true);
-}
-
-/** The greatest revision that some ordered call had returned before a time. */
-export function knownRevisions(
-  calls: readonly HistoryCall[],
-): (atNs: number) => { readonly revision: number; readonly by: string } {
-  const times: number[] = [];
-  const floors: { revision: number; by: string }[] = [];
-  let floor = { revision: 1, by: 'the start' };
-  for (const call of calls.filter(isOrdered).sort((a, b) => a.returnNs! - b.returnNs!)) {
-    if (call.revision <= floor.revision) continue;
-    floor = { revision: call.revision, by: `${named(call)} returned ${call.revision}` };
-    times.push(call.returnNs!);
-    floors.push(floor);
-  }
-  return (atNs) => {
-    let [low, high] = [0, times.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (times[middle]! < atNs) low = middle + 1;
-      else high = middle;
-    }
-    return floors[low - 1] ?? { revision: 1, by: 'the start' };
-  };
-}
-
 /** Refusals have a cause: "future" a revision that was not known to exist, "compacted" a compaction above it. */
 function checkRefusals(calls: readonly HistoryCall[], report: Report): void {
   const known = knownRevisions(calls);
@@ -269,16 +162,4 @@ function checkRefusals(calls: readonly HistoryCall[], report: Report): void {
     );
     if (!cause) report('refusal', `${named(call)}: nobody had compacted revision ${revision}`);
   }
-}
-
-export function isOk(call: HistoryCall): call is OkCall {
-  return call.outcome.kind === 'ok' && call.returnNs !== null;
-}
-
-export function named(call: HistoryCall): string {
-  return `${call.client} ${describeCall(call.call)}`;
-}
-
-function describe(entry: HistoryRevision): string {
-  return entry.events.map(({ type, record }) => `${type} ${record.key}=${record.value}`).join('; ');
 }

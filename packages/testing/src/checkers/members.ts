@@ -5,8 +5,8 @@
 
 import { lastRevision, Replay } from './committed.ts';
 import type { History, HistoryCall, RecordedKeyValue } from './history.ts';
-import { isOk, knownRevisions, named } from './linearizable.ts';
 import { canonical } from './model-call.ts';
+import { isOk, knownRevisions, named } from './real-time.ts';
 import type { Violation } from './watch.ts';
 import type { WatchHistory } from './watch-record.ts';
 
