@@ -1,5 +1,5 @@
 /** Members that fall behind and get a snapshot; compaction and defragmentation (section 2 F). */
-import { aFollower, isStopped, kill } from '../fault.ts';
+import { aFollower, isStopped } from '../fault.ts';
 import { type Case, faults, runAhead, until } from './script.ts';
 
 export const CATCH_UP: readonly Case[] = [
