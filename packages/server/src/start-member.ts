@@ -11,7 +11,7 @@
  *   4. Raft starts from the log, the applier from the store's applied index; what lies between is applied again.
  *
  * Opening reads neither log nor store as a whole, so the time it takes does not depend on the number of keys.
- * Read next: `recovery.ts`, `member-runtime.ts`.
+ * Read next: `recovery.ts`, `runtime/core.ts`.
  */
 import { mapSizeFor, openStore, type Store } from '@quorate/mvcc';
 import { etcdApi, limits as protocolLimits } from '@quorate/proto';
