@@ -83,9 +83,6 @@ export async function startMember(
     const { wal, recovered } = await openLog(config, world, folder, owner, (error) => fatal(error));
     opened.push(() => wal.close());
     const identity = decodeLogMetadata(recovered.metadata);
-    // A log without an entry was left by a start that ended right after creating it: what it lacks is planned again.
-    const cluster = planned ?? (wal.lastIndex() > 0 ? null : await plannedCluster(config, world));
-    if (cluster !== null) checkOwner(identity, cluster, folder);
     let stateHash: StateHash | null = null;
     const store = makers.openStore({
       storage: world.inThread?.backend
@@ -105,6 +102,10 @@ export async function startMember(
     stateHash = new StateHash(store);
     const members = new Members(store);
     const restarted = await finishInstall(config, world, wal, recovered, store, members);
+    // A log without an entry was left by a start that ended right after creating it: what it lacks is planned again. One that
+    // a received snapshot goes before lacks nothing, whatever the flags say by now.
+    const cluster = planned ?? (wal.lastIndex() > 0 ? null : await plannedCluster(config, world));
+    if (cluster !== null) checkOwner(identity, cluster, folder);
     checkTogether(wal, recovered, store, folder);
     if (members.isRemoved(identity.memberId)) throw new MemberRemovedError();
     checkVersion(members);
