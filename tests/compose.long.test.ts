@@ -2,12 +2,12 @@
  * Three members configured by environment variables alone, as the compose files that users have for etcd do it:
  * with the image's name changed, they form a cluster.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@quorate/client';
-import { freePorts, serverCommand } from '@quorate/testing';
+import { freePorts, serverCommand, spawnBound } from '@quorate/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const NAMES = ['etcd1', 'etcd2', 'etcd3'] as const;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   endpoints = clientUrls.map((url) => url.slice('http://'.length));
   const { program, leading } = serverCommand('quorate');
   NAMES.forEach((name, at) => {
-    const child = spawn(program, leading, {
+    const child = spawnBound(program, leading, {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {

@@ -5,6 +5,7 @@ export default {
   entry: {
     index: 'src/index.ts',
     'server-sim/index': 'src/server-sim/index.ts',
+    'process/child': 'src/process/child.ts',
     'process/say': 'src/process/say.ts',
   },
 };

@@ -1,5 +1,5 @@
 /** The client against a real server (Debian's etcd): every call, and what happens when the server goes away. */
-import { findProgram, freePorts, type ServerProcess, startEtcd } from '@quorate/testing';
+import { findProgram, freePorts, type ServerProcess, spawnBound, startEtcd } from '@quorate/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   allKeys,
@@ -359,7 +359,6 @@ describe.skipIf(!installed)('with authentication', () => {
   async function startAuthenticated(
     stopped: ServerProcess,
   ): Promise<{ end(signal: NodeJS.Signals): Promise<unknown> }> {
-    const { spawn } = await import('node:child_process');
     const url = `http://${stopped.endpoint}`;
     const [peerPort] = await freePorts(1);
     const args = [
@@ -367,7 +366,7 @@ describe.skipIf(!installed)('with authentication', () => {
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${url}`,
     ];
-    const child = spawn('etcd', [...args, `--listen-peer-urls=http://127.0.0.1:${peerPort}`], {
+    const child = spawnBound('etcd', [...args, `--listen-peer-urls=http://127.0.0.1:${peerPort}`], {
       stdio: 'ignore',
     });
     const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -1,8 +1,8 @@
 /** Runs a command line in this process, and Debian's etcdctl beside it, and makes their outputs comparable. */
-import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { connect } from '@quorate/client';
 import type { ServerProcess } from '@quorate/testing';
+import { spawnBound } from '@quorate/testing/child';
 import { run } from '../src/index.ts';
 
 export interface Outcome {
@@ -32,7 +32,7 @@ export async function ours({ args, stdin = '', env = {} }: Input): Promise<Outco
 }
 
 export async function etcdctl({ args, stdin = '', env = {} }: Input): Promise<Outcome> {
-  const child = spawn('etcdctl', args, { env: { PATH: process.env.PATH ?? '', ...env } });
+  const child = spawnBound('etcdctl', args, { env: { PATH: process.env.PATH ?? '', ...env } });
   const [out, err]: Buffer[][] = [[], []];
   child.stdout.on('data', (chunk: Buffer) => out?.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => err?.push(chunk));

@@ -2,11 +2,12 @@
  * lock, elect and make-mirror together with etcdctl: on a real etcd, and on our own server. Whoever holds a lock by one program
  * keeps the other out.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { connect, prefix } from '@quorate/client';
 import { findProgram, type ServerProcess, startEtcd, startQuorate } from '@quorate/testing';
+import { spawnBound } from '@quorate/testing/child';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { run } from '../src/index.ts';
 import { ours } from './harness.ts';
@@ -42,7 +43,7 @@ function startOurs(endpoint: string, ...args: string[]): Running {
 
 function startTheirs(endpoint: string, ...args: string[]): Running {
   let [text, errors] = ['', ''];
-  const child: ChildProcess = spawn('etcdctl', ['--endpoints', endpoint, ...args]);
+  const child: ChildProcess = spawnBound('etcdctl', ['--endpoints', endpoint, ...args]);
   child.stdout?.on('data', (bytes: Buffer) => {
     text += bytes.toString();
   });
@@ -260,7 +261,7 @@ describe('without a server', () => {
   test('bash takes the script, and completes by it', async () => {
     const { stdout } = await ours({ args: ['completion', 'bash'] });
     const script = `${stdout}\nCOMP_WORDS=(quoratectl member re); COMP_CWORD=2; _quoratectl; echo "\${COMPREPLY[@]}"`;
-    const child = spawn('bash', ['-c', script]);
+    const child = spawnBound('bash', ['-c', script]);
     let text = '';
     child.stdout.on('data', (bytes: Buffer) => {
       text += bytes.toString();

@@ -1,8 +1,9 @@
 /** quoratectl as a process: watches, commands run for events, signals, pipes, bytes that are no text, dead servers. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { connect } from '@quorate/client';
 import { findProgram, freePorts, type ServerProcess, startEtcd } from '@quorate/testing';
+import { spawnBound } from '@quorate/testing/child';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { etcdctl, ours } from './harness.ts';
 
@@ -25,7 +26,7 @@ class Running {
 
   constructor(command: readonly string[], env: Record<string, string>) {
     const [program = '', ...args] = command;
-    this.child = spawn(program, args, { env: { PATH: process.env.PATH ?? '', ...env } });
+    this.child = spawnBound(program, args, { env: { PATH: process.env.PATH ?? '', ...env } });
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.stdout += chunk.toString('latin1');
       for (const wake of this.waiters) wake();

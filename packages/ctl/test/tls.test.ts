@@ -1,9 +1,9 @@
 /** quoratectl and TLS: a server with a certificate of its own making. */
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram, freePorts } from '@quorate/testing';
+import { spawnBound } from '@quorate/testing/child';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ours } from './harness.ts';
 
@@ -20,7 +20,7 @@ describe.skipIf(!installed)('quoratectl over TLS', () => {
     const [client, peer] = await freePorts(2);
     endpoint = `127.0.0.1:${client}`;
     const url = `https://${endpoint}`;
-    const child = spawn(
+    const child = spawnBound(
       'etcd',
       [
         '--auto-tls',

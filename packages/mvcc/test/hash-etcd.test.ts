@@ -4,10 +4,11 @@
  * Needs `etcd` and `etcdctl` (3.4) on the path; without them the suite says so and is skipped. etcd 3.4.23 drops a tombstone that lies exactly at the compact
  * revision where 3.5.16 and later keep the record and leave it out of the hash: the hashes are the same.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawnBound } from '@quorate/testing/child';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Harness, TINY } from './model/harness.ts';
@@ -34,7 +35,7 @@ describe.skipIf(!found)(`hash against etcd (seed ${seed})${found ? '' : ': no et
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'mvcc-hash-'));
     const peer = endpoint.replace(/\d+$/, (port) => String(Number(port) + 1));
-    etcd = spawn(
+    etcd = spawnBound(
       'etcd',
       [
         ['--data-dir', directory, '--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],

@@ -71,6 +71,7 @@ export {
 } from './model/etcd-model.ts';
 export { type NemesisOptions, type NemesisReport, runNemesis } from './nemesis/run.ts';
 export { inWorld, type Verdict, type World, type WorldOptions } from './nemesis/world.ts';
+export { boundCommand, spawnBound } from './process/child.ts';
 export {
   findProgram,
   freePorts,

@@ -1,7 +1,8 @@
 /** What `writer-process.ts` is asked to do, how to start it, and how to check what it left behind. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { spawnBound } from '@quorate/testing/child';
 import type { Wal } from '../src/index.ts';
 
 export interface WriterTask {
@@ -43,7 +44,7 @@ export function startWriter(
   options: { env?: Record<string, string>; onLine?: (line: string, child: ChildProcess) => void } = {},
 ): WriterRun {
   const program = fileURLToPath(new URL('./writer-process.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--conditions=@quorate/source', program], {
+  const child = spawnBound(process.execPath, ['--conditions=@quorate/source', program], {
     env: { ...process.env, ...options.env, WRITER: JSON.stringify(task) },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,6 +1,6 @@
 /** The executable from source, and other programs, run to their end. */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { spawnBound } from '@quorate/testing/child';
 
 const top = new URL('../../../../', import.meta.url).pathname;
 
@@ -25,7 +25,7 @@ export interface RunOptions {
 
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
+    const child = spawnBound(program, args, {
       cwd: options.cwd,
       env: { ...withoutEtcd(process.env), ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],

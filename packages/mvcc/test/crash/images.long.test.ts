@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { boundCommand } from '@quorate/testing/child';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectWhole } from './whole.ts';
 
@@ -124,7 +125,8 @@ describe.skipIf(!found)(
         'no',
       ];
       const args = ['-f', '-xx', '-s', '100000000', '-e', which, '-o', trace, ...node];
-      const result = spawnSync('strace', args, { encoding: 'utf8', timeout: 60_000 });
+      const command = boundCommand('strace', args);
+      const result = spawnSync(command.program, command.args, { encoding: 'utf8', timeout: 60_000 });
       expect([result.status, result.stderr]).toEqual([0, '']);
       calls = parseTrace(readFileSync(trace, 'utf8'));
     }, 90_000);

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { boundCommand } from '@quorate/testing/child';
 import { describe, expect, test } from 'vitest';
 import { MVCC_FAILPOINTS } from '../../src/failpoints.ts';
 import { durableOf, expectWhole } from './whole.ts';
@@ -19,7 +20,8 @@ async function killAt(failpoint: string, nth: number): Promise<void> {
     // Twice on the same data: the second start begins with what the first crash left.
     for (let round = 0; round < 2; round++) {
       const args = ['--conditions=@quorate/source', child, directory, failpoint, String(nth)];
-      const result = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 });
+      const command = boundCommand(process.execPath, args);
+      const result = spawnSync(command.program, command.args, { encoding: 'utf8', timeout: 30_000 });
       expect([result.signal, result.stderr]).toEqual(['SIGKILL', '']);
       await expectWhole(directory, durableOf(result.stdout));
     }

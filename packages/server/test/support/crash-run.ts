@@ -3,9 +3,9 @@
  *
  * What is acknowledged must be there, at its revision, whole; whatever else is there must be something that was asked for, once.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { StoreEvent } from '@quorate/mvcc';
+import { boundCommand, spawnBound } from '@quorate/testing/child';
 import type { Logger } from '../../src/env.ts';
 import { NO_FAILPOINTS } from '../../src/failpoints.ts';
 import { createLessor } from '../../src/lease/create-lessor.ts';
@@ -77,16 +77,10 @@ export interface HostOptions {
 
 /** Runs the host to its end. Lines that it did not finish were not said. */
 export async function runHost(options: HostOptions, spoken: Spoken): Promise<HostEnd> {
-  const host = [
-    process.execPath,
-    '--conditions=@quorate/source',
-    HOST,
-    options.folder,
-    options.run,
-    String(options.seconds),
-  ];
-  const [program, ...args] = [...(options.under ?? []), ...host];
-  const child = spawn(program!, args, {
+  const own = ['--conditions=@quorate/source', HOST, options.folder, options.run, String(options.seconds)];
+  const host = boundCommand(process.execPath, own);
+  const [program, ...args] = [...(options.under ?? []), host.program, ...host.args];
+  const child = spawnBound(program!, args, {
     env: { ...process.env, NODE_ENV: 'test', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -4,16 +4,11 @@
  * Signals go to the process that was started here and to no other. Everything it writes goes to a file of its own, all
  * incarnations one after the other.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { spawnBound } from '../process/child.ts';
 import { cleanEnvironment, type ServerKind, serverCommand } from '../process/server-process.ts';
-
-/** What this process has started and must not leave behind, however it ends. */
-const children = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-});
 
 export interface MemberPlace {
   readonly name: string;
@@ -105,7 +100,7 @@ export class ClusterMember {
     const { place } = this;
     const log = openSync(this.logFile, 'a');
     writeSync(log, `---- life ${this.incarnation + 1}\n`);
-    const child = spawn(
+    const child = spawnBound(
       program,
       [
         ...leading,
@@ -123,8 +118,6 @@ export class ClusterMember {
       { stdio: ['ignore', log, log], env: { ...cleanEnvironment(), ...this.#env } },
     );
     closeSync(log);
-    children.add(child);
-    child.once('exit', () => children.delete(child));
     this.#child = child;
     this.#paused = false;
     this.#asked = false;

@@ -3,11 +3,12 @@
  * fail, writes down what it did, and lets go again. Works on any program, statically linked ones included. Needs the
  * right to trace (root, or a ptrace scope of 0).
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnBound } from '../process/child.ts';
 import { findProgram } from '../process/server-process.ts';
 
 export interface DiskTrouble {
@@ -26,7 +27,7 @@ export async function troubleDisk(
   if (findProgram('strace') === null) return null;
   const log = join(tmpdir(), `quorate-strace-${process.pid}-${pid}-${Math.floor(Math.random() * 1e9)}`);
   const names = calls.join(',');
-  const child = spawn(
+  const child = spawnBound(
     'strace',
     ['-f', '-p', String(pid), '-e', `trace=${names}`, '-e', `inject=${names}:${injection}`, '-o', log],
     { stdio: ['ignore', 'ignore', 'pipe'] },

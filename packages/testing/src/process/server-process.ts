@@ -4,19 +4,14 @@
  * Each runs on free loopback ports with a data folder of its own under the system's temporary folder; `stop`
  * ends exactly the process that was started here and removes the folder (unless it was given).
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials } from '@grpc/grpc-js';
-
-/** What this process has started and must not leave behind, unless a signal that it does not handle ends it. */
-const children = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-});
+import { spawnBound } from './child.ts';
 
 export interface ServerProcess {
   readonly name: string;
@@ -120,7 +115,7 @@ async function startServer(name: ServerKind, options: ServerOptions): Promise<Se
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), `${name}-data-`));
   const endpoint = `127.0.0.1:${clientPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
-  const child = spawn(
+  const child = spawnBound(
     program,
     [
       ...leading,
@@ -134,8 +129,6 @@ async function startServer(name: ServerKind, options: ServerOptions): Promise<Se
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnvironment(), ...options.env } },
   );
-  children.add(child);
-  child.once('exit', () => children.delete(child));
   let output = '';
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-262_144);
