@@ -4,7 +4,13 @@
  * An entry holds an `etcdserverpb.InternalRaftRequest`: a union of requests as clients sent them. Entries of the version 2 API (and member attributes
  * and cluster versions, which 3.4 sends that way) are of another kind; they change nothing that is migrated.
  */
-import { AlarmRequest, LeaseCheckpointRequest, LeaseGrantRequest, LeaseRevokeRequest } from '@quorate/proto';
+import {
+  AlarmRequest,
+  DecodeError,
+  LeaseCheckpointRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
+} from '@quorate/proto';
 import {
   decodeCompactionRequest,
   decodeDeleteRangeRequest,
@@ -73,9 +79,14 @@ export function meaningOf(data: Uint8Array): EntryMeaning {
   if (union === null) return NOTHING;
   const { field, bytes } = union;
   if (WITHOUT_EFFECT.has(field)) return NOTHING;
-  const operation = operationOf(field, bytes);
-  if (operation === null) return { kind: 'unknown', what: `a request of kind ${field}` };
-  return { kind: 'operation', operation };
+  try {
+    const operation = operationOf(field, bytes);
+    if (operation !== null) return { kind: 'operation', operation };
+  } catch (error) {
+    if (!(error instanceof WireError || error instanceof DecodeError)) throw error;
+    return { kind: 'unknown', what: `a request of kind ${field} that cannot be read (${error.message})` };
+  }
+  return { kind: 'unknown', what: `a request of kind ${field}` };
 }
 
 /** @returns the one request in it; null for an entry of the version 2 API, which is another message */

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { BoltError, BoltFile, type BoltFileHandle, openFile } from '@quorate/bbolt';
 import type { StoreBuilder } from '@quorate/mvcc';
+import { DecodeError } from '@quorate/proto';
 import { recordOfRow } from '../etcd-image/records.ts';
 import {
   ALARMS_TABLE,
@@ -184,7 +185,8 @@ export async function withImage<T>(path: string, work: (image: EtcdImage) => T |
 
 function asOffline(path: string, error: unknown): unknown {
   const name = error instanceof Error ? error.name : '';
-  if (error instanceof BoltError || error instanceof RangeError || name === 'RefusedRecordError')
+  const damage = [BoltError, RangeError, DecodeError].some((kind) => error instanceof kind);
+  if (damage || name === 'RefusedRecordError')
     return new OfflineError('bad-source', `${path} is damaged: ${(error as Error).message}`, {
       cause: error,
     });

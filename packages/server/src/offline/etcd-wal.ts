@@ -7,13 +7,15 @@
  *               type 1 metadata, 2 entry, 3 hard state, 4 checksum at the start of a file, 5 snapshot
  *
  * The checksum (CRC-32C) runs over the data of all records, from file to file. Files are preallocated: a length of 0 ends one. In the last file a
- * record that was not written whole ends the log, as it does for etcd; anything else that does not fit is damage and refused.
+ * record that was not written whole ends the log, as it does for etcd; anything else that does not fit is damage and refused. A damaged
+ * length must not pass for such a tail (`etcd-wal-tail.ts`).
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { WireError, WireReader } from '../codec/wire-reader.ts';
 import { OfflineError } from './errors.ts';
+import { FRAME_BYTES, isTornTail, readFrame, recordFollows } from './etcd-wal-tail.ts';
 
 export interface EtcdEntry {
   readonly index: number;
@@ -33,8 +35,6 @@ export interface EtcdLog {
 }
 
 const RecordType = { metadata: 1, entry: 2, state: 3, checksum: 4, snapshot: 5 } as const;
-const FRAME_BYTES = 8;
-const SECTOR_BYTES = 512;
 
 interface LogFile {
   readonly name: string;
@@ -98,14 +98,14 @@ function readFile(path: string, isLast: boolean, before: number | null, into: Co
     new OfflineError('bad-source', `the log is damaged: ${path} at ${at}: ${what}`);
   let crc = before;
   for (let at = 0; at + FRAME_BYTES <= bytes.length; ) {
-    const low = bytes.readUInt32LE(at);
-    const high = bytes.readUInt32LE(at + 4);
-    if (low === 0 && high === 0) break;
-    const length = low + (high & 0xff_ffff) * 2 ** 32;
-    const padding = high >= 0x8000_0000 ? (high >>> 24) & 7 : 0;
-    const start = at + FRAME_BYTES;
-    const end = start + length + padding;
-    const torn = (): boolean => isLast && (end > bytes.length || hasEmptySector(bytes, start, end));
+    const frame = readFrame(bytes, at);
+    if (frame === null) {
+      // Of the other files the next one tells: it would not continue this one.
+      if (isLast && recordFollows(bytes, at + FRAME_BYTES)) throw refuse(at, 'records were lost here');
+      break;
+    }
+    const { start, length, end } = frame;
+    const torn = (): boolean => isLast && isTornTail(bytes, frame);
     if (end > bytes.length) {
       if (torn()) break;
       throw refuse(at, 'a record ends outside the file');
@@ -135,16 +135,6 @@ function readFile(path: string, isLast: boolean, before: number | null, into: Co
     at = end;
   }
   return crc ?? 0;
-}
-
-/** A write that was cut off left a sector as it was: zeros. */
-function hasEmptySector(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; ) {
-    const next = Math.min(end, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
-    if (bytes.subarray(at, next).every((byte) => byte === 0)) return true;
-    at = next;
-  }
-  return false;
 }
 
 interface Record {

@@ -17,6 +17,9 @@ export const entry = (index: number, term: number, data: Uint8Array | number[] =
 export const state = (commit: number) =>
   Buffer.from([...field(0x08, 1), ...field(0x10, 0), ...field(0x18, commit)]);
 
+export const snapshot = (index: number, term: number) =>
+  Buffer.from([...field(0x08, index), ...field(0x10, term)]);
+
 /** Makes files as etcd does. */
 export class LogWriter {
   readonly #folder: string;

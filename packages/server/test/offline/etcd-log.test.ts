@@ -1,12 +1,12 @@
 /** The log of an etcd server, byte by byte: what is read, what ends it, what is refused. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LeaseGrantRequest, PutRequest } from '@quorate/proto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { meaningOf } from '../../src/offline/etcd-entries.ts';
 import { readEtcdLog } from '../../src/offline/etcd-wal.ts';
-import { block, entry, field, LogWriter, state, union } from './etcd-files.ts';
+import { block, entry, field, LogWriter, snapshot, state, union } from './etcd-files.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -54,6 +54,84 @@ describe('log files', () => {
     torn.fill(0, 1024, 1536);
     writeFileSync(path, torn);
     expect(indexes(0)).toEqual(['1/1']);
+  });
+
+  test('a write may be cut off at any sector', () => {
+    // Small entries before it put the last record at every place in a sector in turn.
+    for (let before = 0; before < 70; before++) {
+      rmSync(folder, { recursive: true });
+      mkdirSync(folder);
+      const log = new LogWriter(folder);
+      for (let index = 1; index <= before; index++) log.record(2, entry(index, 1));
+      const start = log.bytes.length;
+      log.record(2, entry(before + 1, 1, Buffer.alloc(700, 0xff)));
+      const { length } = log.bytes;
+      const path = log.cut();
+      const file = Buffer.from(readFileSync(path));
+      for (let at = Math.ceil((start + 1) / 512) * 512; at < length; at += 512) {
+        for (const end of [length, Math.min(length, at + 512)]) {
+          const torn = Buffer.from(file);
+          torn.fill(0, at, end);
+          writeFileSync(path, torn);
+          expect(indexes(0)).toHaveLength(before);
+        }
+        writeFileSync(path, file.subarray(0, at));
+        expect(indexes(0)).toHaveLength(before);
+      }
+    }
+  });
+
+  test.each([
+    ['beyond the file', 0x0010_0000],
+    ['into the zeros behind the log', 2_000],
+    ['beyond the next record', 64],
+    ['by one', 1],
+  ])('case-25 a damaged length is no torn tail, also in the last file: %s', (_, more) => {
+    const log = new LogWriter(folder);
+    log.record(2, entry(1, 1));
+    const at = log.bytes.length;
+    log.record(2, entry(2, 1, Buffer.alloc(40, 1)));
+    const next = log.bytes.length;
+    log.record(2, entry(3, 1)).record(3, state(3));
+    const path = log.cut();
+    const whole = readFileSync(path);
+    for (const last of [false, true]) {
+      const file = Buffer.from(whole);
+      // The same when it is the last record: its own first bytes tell.
+      if (last) file.fill(0, next);
+      file.writeUInt32LE(file.readUInt32LE(at) + more, at);
+      writeFileSync(path, file);
+      expect(() => read(0)).toThrow(`${path} at ${at}: `);
+    }
+  });
+
+  test('case-25 zeros where a record begins are no end of the log while records follow', () => {
+    const log = new LogWriter(folder);
+    log.record(2, entry(1, 1));
+    const at = log.bytes.length;
+    for (let index = 2; index <= 30; index++) log.record(2, entry(index, 1, Buffer.alloc(44, 7)));
+    const path = log.cut();
+    const file = Buffer.from(readFileSync(path));
+    file.fill(0, at, at + 512);
+    writeFileSync(path, file);
+    expect(() => read(0)).toThrow(`${path} at ${at}: records were lost here`);
+  });
+
+  test('a log that was just cut has its last entry in the file before', () => {
+    const log = new LogWriter(folder);
+    for (const index of [1, 2, 3]) log.record(2, entry(index, 1));
+    log.record(3, state(3)).cut(4);
+    log.record(3, state(3)).cut();
+    expect(read(3)).toEqual({ entries: [], commit: 3, lastIndex: 3 });
+  });
+
+  test('a snapshot that was received counts as what it is the state after', () => {
+    const log = new LogWriter(folder);
+    log.record(2, entry(1, 1)).record(5, snapshot(10, 2));
+    log.record(3, state(10)).cut();
+    expect(read(10)).toEqual({ entries: [], commit: 10, lastIndex: 10 });
+    log.record(2, entry(11, 2)).cut();
+    expect(read(10)).toMatchObject({ entries: [{ index: 11, term: 2 }], lastIndex: 11 });
   });
 
   test.each([
@@ -131,5 +209,10 @@ describe('what entries do', () => {
   test('changes of users and roles, and what nobody knows, cannot be replayed', () => {
     for (const number of [1000, 1100, 1203, 4321])
       expect(meaningOf(union(number, Buffer.alloc(0)))).toMatchObject({ kind: 'unknown' });
+    for (const number of [4, 5, 6, 7, 8, 9, 10, 11])
+      expect(meaningOf(union(number, Buffer.of(0x0a, 0x80)))).toMatchObject({
+        kind: 'unknown',
+        what: expect.stringContaining('cannot be read'),
+      });
   });
 });

@@ -120,6 +120,12 @@ describe('what is replayed', () => {
     expect(await keysOf(options)).toEqual(['a@3', 'b@4']);
   });
 
+  test('a log that was just cut lacks nothing', async () => {
+    const options = etcd({ voters: 1, log: (log) => void log.record(3, state(3)).cut(4) });
+    expect(await migrateFromEtcd(options)).toMatchObject({ revision: 3, replayedEntries: 0 });
+    expect(await keysOf(options)).toEqual(['a@3']);
+  });
+
   test('with nothing to replay authentication is no obstacle', async () => {
     const options = etcd({ voters: 1, auth: true, log: (log) => void log.record(2, entry(4, 2, [])) });
     expect(await migrateFromEtcd(options)).toMatchObject({
@@ -151,6 +157,11 @@ describe('what stops a migration', () => {
       'a write with authentication on',
       { voters: 1, auth: true, log: (log) => void log.record(2, entry(4, 2, put('b'))) },
       /entry 4 of the log was written with authentication on and cannot be replayed/,
+    ],
+    [
+      'a commit that the log does not reach',
+      { voters: 3, log: (log) => void log.record(2, entry(4, 2, [])).record(3, state(6)) },
+      /entry 6 is committed, and the log ends at 4: stop etcd cleanly and try again/,
     ],
     [
       'a gap in the log',
