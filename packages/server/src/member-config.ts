@@ -23,6 +23,8 @@ export interface MemberConfig {
   readonly walDirectory: string | null;
   /** The members the cluster starts with, this one included. Only its identities matter after the first start. */
   readonly initialCluster: readonly InitialMember[];
+  /** Finds them when no flag names them. Asked only by a member whose log is still empty. */
+  readonly discoverCluster?: () => Promise<readonly InitialMember[]>;
   readonly initialClusterToken: string;
   /**
    * `new`: this member and the others of `initialCluster` begin a cluster together. `existing`: it was added to one that runs, and

@@ -18,7 +18,6 @@ import { createLessor } from './lease/create-lessor.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import type { Member } from './member.ts';
 import type { MemberConfig, World } from './member-config.ts';
-import type { InitialMember } from './membership/bootstrap.ts';
 import { discoverBySrv } from './membership/srv-discovery.ts';
 import { peerWorld } from './peer-world.ts';
 import { startMember } from './start-member.ts';
@@ -47,7 +46,7 @@ const CUT_GRACE_MS = 200;
 /** @throws ConfigError, DataFolderError, BootstrapError, and the errors of log, store and listeners: nothing is left open then */
 export async function startServer(config: ServerConfig, world: World): Promise<Server> {
   for (const warning of config.warnings) world.env.log.log('warn', warning);
-  const member = await startMember(await memberConfig(config, world), peerWorld(config, world), createLessor);
+  const member = await startMember(memberConfig(config, world), peerWorld(config, world), createLessor);
   const compaction = startAutoCompaction(member, config.autoCompaction);
   void member.stopped.then(() => compaction.stop());
   const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => world.env.afterPoll(callback));
@@ -138,20 +137,19 @@ function removeStaleSocket(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
 }
 
-/** DNS is asked only by a member that has no data yet. */
-async function initialClusterOf(config: ServerConfig, world: World): Promise<readonly InitialMember[]> {
-  const { discoverySrv, name, peerUrls, dataDir } = config;
-  if (discoverySrv === null) return config.initialCluster;
-  if (world.disk.exists(`${dataDir}/store`)) return [{ name, peerUrls }];
-  return discoverBySrv(discoverySrv, { name, peerUrls }, world.resolveSrv ?? resolveSrv);
-}
-
-async function memberConfig(config: ServerConfig, world: World): Promise<MemberConfig> {
+function memberConfig(config: ServerConfig, world: World): MemberConfig {
+  const { discoverySrv, name, peerUrls } = config;
   return {
-    name: config.name,
+    name,
     dataDirectory: config.dataDir,
     walDirectory: config.walDir,
-    initialCluster: await initialClusterOf(config, world),
+    initialCluster: config.initialCluster,
+    ...(discoverySrv === null
+      ? {}
+      : {
+          discoverCluster: () =>
+            discoverBySrv(discoverySrv, { name, peerUrls }, world.resolveSrv ?? resolveSrv),
+        }),
     initialClusterToken: config.clusterToken,
     initialClusterState: config.initialClusterState,
     forceNewCluster: config.forceNewCluster,

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { resolveConfig } from '../src/config/config.ts';
 import { findFlag } from '../src/config/flags.ts';
 import { parseValue, Settings } from '../src/config/settings.ts';
+import type { World } from '../src/member-config.ts';
 import { nodeWorld } from '../src/node/world.ts';
 import { type Server, startServer } from '../src/serve.ts';
 
@@ -15,7 +16,10 @@ let folder: string;
 let server: Server;
 let client: Client;
 
-async function start(flags: Record<string, string> = {}): Promise<void> {
+async function start(
+  flags: Record<string, string> = {},
+  change: (world: World) => World = (world) => world,
+): Promise<void> {
   const texts = {
     'data-dir': join(folder, 'data'),
     'listen-client-urls': 'http://127.0.0.1:0',
@@ -25,7 +29,8 @@ async function start(flags: Record<string, string> = {}): Promise<void> {
   const given = Object.entries(texts).map(
     ([name, value]) => [name, parseValue(findFlag(name)!, value)] as const,
   );
-  server = await startServer(resolveConfig(new Settings(new Map(given))), nodeWorld({ log() {} }));
+  const world = change(nodeWorld({ log() {} }));
+  server = await startServer(resolveConfig(new Settings(new Map(given))), world);
   client = new Client(server.addresses[0]!, credentials.createInsecure());
 }
 
@@ -127,4 +132,43 @@ describe('the life of a server', () => {
     await start({ 'initial-cluster-state': 'existing' });
     expect(await send(KV.Range.path, RangeRequest.encode({ key }))).toEqual(OK);
   });
+});
+
+describe('members found by DNS', () => {
+  const flags = {
+    name: 'one',
+    'discovery-srv': 'example.org',
+    'listen-peer-urls': 'http://127.0.0.1:0',
+    'initial-advertise-peer-urls': 'http://127.0.0.1:7',
+  };
+  const records = [
+    { name: '127.0.0.1', port: 7 },
+    { name: '127.0.0.1', port: 8 },
+  ];
+  const resolveSrv = async (name: string) => (name.startsWith('_etcd-server.') ? records : []);
+
+  test.each(['startAfterLock', 'startBeforeBootstrap'])(
+    'are looked up again after a start that was killed at %s, and never by a member that has a log',
+    async (place) => {
+      const killed = start(flags, (world) => ({
+        ...world,
+        resolveSrv,
+        failpoint: (at) => {
+          if (at === place) throw new Error('killed');
+        },
+      }));
+      await expect(killed).rejects.toThrow('killed');
+      await start(flags, (world) => ({ ...world, resolveSrv }));
+      expect(server.member.members().map(({ peerUrls }) => peerUrls[0])).toEqual(
+        expect.arrayContaining(['http://127.0.0.1:7', 'http://127.0.0.1:8']),
+      );
+      client.close();
+      await server.stop();
+      await start(flags, (world) => ({
+        ...world,
+        resolveSrv: () => Promise.reject(new Error('nobody should ask')),
+      }));
+      expect(server.member.members()).toHaveLength(2);
+    },
+  );
 });

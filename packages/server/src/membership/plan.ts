@@ -21,10 +21,16 @@ const READ_BYTES = 4 * 1024 * 1024;
 export type PlannedCluster = InitialCluster & { readonly peers?: readonly MemberInfo[] };
 
 /** @throws BootstrapError */
-export function plannedCluster(config: MemberConfig, world: World): Promise<PlannedCluster> {
+export async function plannedCluster(config: MemberConfig, world: World): Promise<PlannedCluster> {
+  const flags = await withDiscovery(config);
   return config.initialClusterState === 'existing'
-    ? joinCluster(config, world.fetchCluster, world.env)
-    : beginCluster(config, world.fetchCluster);
+    ? joinCluster(flags, world.fetchCluster, world.env)
+    : beginCluster(flags, world.fetchCluster);
+}
+
+async function withDiscovery(config: MemberConfig): Promise<MemberConfig> {
+  const { discoverCluster } = config;
+  return discoverCluster === undefined ? config : { ...config, initialCluster: await discoverCluster() };
 }
 
 /**
@@ -46,7 +52,8 @@ export async function initialPeers(
   }
   const logged = membersInLog(own.log);
   if (logged.some(({ id }) => id === own.identity.memberId)) return logged;
-  const running = await world.fetchCluster?.(urlsOfOthers(config), ASK_MS).catch(() => null);
+  const flags = await withDiscovery(config).catch(() => config);
+  const running = await world.fetchCluster?.(urlsOfOthers(flags), ASK_MS).catch(() => null);
   return running?.clusterId === own.identity.clusterId ? running.members : logged;
 }
 
