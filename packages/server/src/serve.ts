@@ -47,30 +47,46 @@ const CUT_GRACE_MS = 200;
 export async function startServer(config: ServerConfig, world: World): Promise<Server> {
   for (const warning of config.warnings) world.env.log.log('warn', warning);
   const member = await startMember(memberConfig(config, world), peerWorld(config, world), createLessor);
-  const compaction = startAutoCompaction(member, config.autoCompaction);
-  void member.stopped.then(() => compaction.stop());
-  const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => world.env.afterPoll(callback));
-  const services = createServices(member, { images, restsOnDefragment: config.restsOnDefragment });
-  const front = await createHttpFront(member, services, httpConfig(config));
-  const transport = createGrpcServer({
-    handlers: services.handlers,
-    limits: transportLimits(config),
-    keepalive: config.keepalive,
-    observer: front.observer,
-    ...(front.handOver === undefined ? {} : { http: front.handOver }),
-  });
-  front.addMetrics(serverMetrics(transport, services));
-  const server = new RunningServer(member, services, transport, front);
+  // What is open so far; the newest closes first.
+  const opened: (() => unknown)[] = [() => member.stop()];
   try {
+    const compaction = startAutoCompaction(member, config.autoCompaction);
+    void member.stopped.then(() => compaction.stop());
+    const { env } = world;
+    const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => env.afterPoll(callback));
+    const services = createServices(member, { images, restsOnDefragment: config.restsOnDefragment });
+    opened.push(() => services.close());
+    const front = await createHttpFront(member, services, httpConfig(config));
+    opened.push(() => front.close(0));
+    const transport = createGrpcServer({
+      handlers: services.handlers,
+      limits: transportLimits(config),
+      keepalive: config.keepalive,
+      observer: front.observer,
+      ...(front.handOver === undefined ? {} : { http: front.handOver }),
+    });
+    front.addMetrics(serverMetrics(transport, services));
+    const server = new RunningServer(member, services, transport, front);
+    // From here on it closes all the others.
+    opened.splice(0, opened.length, () => server.stop());
     for (const url of config.listenMetricsUrls) await server.listen(url, 'metrics');
     for (const url of config.listenClientHttpUrls) await server.listen(url, 'http');
     for (const url of config.listenClientUrls) await server.listen(url);
+    env.log.log('info', 'serving client requests', { addresses: server.addresses });
+    return server;
   } catch (error) {
-    await server.stop();
+    for (const close of opened.toReversed()) await closed(close, world);
     throw error;
   }
-  world.env.log.log('info', 'serving client requests', { addresses: server.addresses });
-  return server;
+}
+
+/** What fails while a start is taken back must not hide why it is. */
+async function closed(close: () => unknown, { env }: World): Promise<void> {
+  try {
+    await close();
+  } catch (error) {
+    env.log.log('error', 'closing failed', { error });
+  }
 }
 
 class RunningServer implements Server {

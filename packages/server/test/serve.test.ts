@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { messageTooLargeText, PutRequest, RangeRequest, services as rpc } from '@quorate/proto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { resolveConfig } from '../src/config/config.ts';
+import { resolveConfig, type ServerConfig } from '../src/config/config.ts';
 import { findFlag } from '../src/config/flags.ts';
 import { parseValue, Settings } from '../src/config/settings.ts';
 import type { World } from '../src/member-config.ts';
@@ -19,6 +19,7 @@ let client: Client;
 async function start(
   flags: Record<string, string> = {},
   change: (world: World) => World = (world) => world,
+  changeConfig: (config: ServerConfig) => ServerConfig = (config) => config,
 ): Promise<void> {
   const texts = {
     'data-dir': join(folder, 'data'),
@@ -30,7 +31,7 @@ async function start(
     ([name, value]) => [name, parseValue(findFlag(name)!, value)] as const,
   );
   const world = change(nodeWorld({ log() {} }));
-  server = await startServer(resolveConfig(new Settings(new Map(given))), world);
+  server = await startServer(changeConfig(resolveConfig(new Settings(new Map(given)))), world);
   client = new Client(server.addresses[0]!, credentials.createInsecure());
 }
 
@@ -124,6 +125,24 @@ describe('the life of a server', () => {
     expect(await server.stopped).toBe(failure);
     expect(await send(KV.Range.path, RangeRequest.encode({ key }))).toMatchObject({ code: 14 });
   });
+
+  test.each(['enableGateway', 'listenClientUrls'] as const)(
+    'a start that fails over %s leaves nothing open, and says why',
+    async (part) => {
+      const cause = new Error('nothing can be made of it');
+      const broken = start({}, undefined, (config) =>
+        Object.defineProperty({ ...config }, part, {
+          get: () => {
+            throw cause;
+          },
+        }),
+      );
+      await expect(broken).rejects.toBe(cause);
+      // The folder is free: the member has stopped.
+      await start();
+      expect(await send(KV.Range.path, RangeRequest.encode({ key }))).toEqual(OK);
+    },
+  );
 
   test('--initial-cluster-state=existing needs data, and is content with it', async () => {
     await start();
