@@ -14,7 +14,7 @@ export default defineConfig({
   test: {
     include: [
       `{packages,apps,examples}/*/{src,test}/**/*${suffix}`,
-      `benchmarks/src/**/*${suffix}`,
+      `benchmarks/{src,trials}/**/*${suffix}`,
       `tests/**/*${suffix}`,
     ],
     exclude: ['**/node_modules/**', '**/dist/**', ...(long ? [] : ['**/*.long.test.ts'])],
