@@ -4,7 +4,7 @@
  * Read next: `http2/connection.ts` for one connection, `grpc/call.ts` for one call.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { DeadlineWheel } from './grpc/deadline.ts';
 import { isGrpcContentType, readGrpcRequest } from './grpc/request.ts';
 import { StreamCallImpl } from './grpc/stream-call.ts';
@@ -19,7 +19,7 @@ import type { RequestHead } from './http2/request-head.ts';
 import type { Stream, StreamConsumer } from './http2/stream.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { nodeEnv } from './node/env.ts';
-import { identifyPeer } from './node/peer.ts';
+import { identifyPeer, isTls } from './node/peer.ts';
 import { sniffProtocol } from './node/sniff.ts';
 import { SocketWire } from './node/socket-wire.ts';
 import {
@@ -83,7 +83,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
     socket.setNoDelay(true);
     // A socket error is always followed by 'close', which is where it is dealt with.
     socket.on('error', () => {});
-    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
+    if (isTls(socket) && socket.alpnProtocol === 'h2') {
       this.#serveHttp2(socket);
       return;
     }
@@ -109,8 +109,6 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.counters.http1ConnectionsTotal++;
     socket.unshift(bytes);
     http.connection(socket);
-    // Sniffing paused it, so that nothing was lost before the taker had its listeners.
-    socket.resume();
   }
 
   #serveHttp2(socket: Socket, bytes?: Buffer): void {
@@ -214,7 +212,8 @@ class TransportServer implements GrpcServer, ConnectionHost {
     const listener: Server =
       tls === undefined
         ? createServer()
-        : createTlsServer({
+        : // Not imported above: loading TLS costs a tenth of a start, and few listeners have it.
+          process.getBuiltinModule('node:tls').createServer({
             handshakeTimeout: this.limits.handshakeTimeoutMs,
             ALPNProtocols: this.#options.http === undefined ? ['h2'] : ['h2', 'http/1.1'],
             ...tls,

@@ -7,7 +7,6 @@ import { etcdApi } from '@quorate/proto';
 import type { ServerConfig } from './config/config.ts';
 import type { NetworkHost, World } from './member-config.ts';
 import { type Network, NO_PEERS } from './network.ts';
-import { fetchCluster } from './peers/join.ts';
 import { createPeerNetwork } from './peers/peer-network.ts';
 
 export function peerWorld(config: ServerConfig, world: World): World {
@@ -15,7 +14,10 @@ export function peerWorld(config: ServerConfig, world: World): World {
   return {
     ...world,
     network: (host) => openNetwork(config, host),
-    fetchCluster: (urls, timeoutMs) => fetchCluster(urls, { env: world.env, timeoutMs }),
+    fetchCluster: async (urls, timeoutMs) => {
+      const { fetchCluster } = await import('./peers/join.ts');
+      return fetchCluster(urls, { env: world.env, timeoutMs });
+    },
   };
 }
 
@@ -27,6 +29,7 @@ async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Net
     memberId: host.memberId,
     serverVersion: etcdApi.version,
     electionMs: config.electionMs,
+    startsAlone: isAlone(config, host),
     maxRequestBytes: config.maxRequestBytes,
     isRemoved: (id: bigint) => host.isRemoved(id),
     describe: () => host.describe(),
@@ -43,4 +46,9 @@ async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Net
     });
     return createPeerNetwork({ ...options, listenUrls: [] });
   }
+}
+
+/** One that is about to join others finds them a moment later, and loads what dials them then. */
+function isAlone(config: ServerConfig, host: NetworkHost): boolean {
+  return config.initialCluster.length <= 1 && host.describe().members.length <= 1;
 }

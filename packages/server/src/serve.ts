@@ -56,7 +56,7 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
     const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => env.afterPoll(callback));
     const services = createServices(member, { images, restsOnDefragment: config.restsOnDefragment });
     opened.push(() => services.close());
-    const front = await createHttpFront(member, services, httpConfig(config));
+    const front = createHttpFront(member, services, httpConfig(config));
     opened.push(() => front.close(0));
     const transport = createGrpcServer({
       handlers: services.handlers,

@@ -10,7 +10,10 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 export interface HttpHandOver {
-  /** An HTTP/1.x connection. Its first bytes have been put back; the socket belongs to the taker from here on. */
+  /**
+   * An HTTP/1.x connection. Its first bytes have been put back; the socket belongs to the taker from here on. It is
+   * paused, so that nothing is lost before the taker has its listeners: the taker resumes it.
+   */
   connection(socket: Socket | TLSSocket): void;
   /** An HTTP/2 request that is not gRPC. The result is told what arrives. */
   exchange(exchange: HttpExchange): HttpExchangeListener;

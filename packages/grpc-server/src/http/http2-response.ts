@@ -1,5 +1,4 @@
 /** The answer to an HTTP/2 request with the members of `http.ServerResponse` that handlers use. */
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import type { HttpExchange } from './exchange.ts';
@@ -100,7 +99,8 @@ export class Http2Response extends Writable {
   #sendHead(): void {
     if (this.headersSent) return;
     this.headersSent = true;
-    this.statusMessage ||= STATUS_CODES[this.statusCode] ?? '';
+    // As an import, `node:http` would load a whole HTTP client (its `WebSocket`) with it.
+    this.statusMessage ||= process.getBuiltinModule('node:http').STATUS_CODES[this.statusCode] ?? '';
     if (this.sendDate && !this.hasHeader('date'))
       this.#headers.set('date', { name: 'Date', value: new Date().toUTCString() });
     const fields: [string, string][] = [];

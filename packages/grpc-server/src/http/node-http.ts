@@ -8,6 +8,9 @@
  *     const app = fastify();
  *     await app.ready();
  *     const grpc = createGrpcServer({ handlers, http: nodeHttpHandOver(app.server) });
+ *
+ * Given a function instead of a server, it asks for the server when the first request is there, which then waits: loading
+ * a framework may take longer than everything else that a program does before it serves.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -15,23 +18,36 @@ import type { HttpExchange, HttpExchangeListener, HttpHandOver } from './exchang
 import { Http2Request } from './http2-request.ts';
 import { Http2Response } from './http2-response.ts';
 
-export function nodeHttpHandOver(server: Server): HttpHandOver {
-  // A server that does not listen by itself would not watch over `headersTimeout` and `requestTimeout`, nor know its
-  // connections (`closeAllConnections`): Node begins with both at this event.
-  if (!server.listening) server.emit('listening');
+/** @param given the server, or what makes it: called once; when it rejects, those who wait for it are cut off */
+export function nodeHttpHandOver(given: Server | (() => Promise<Server>)): HttpHandOver {
+  const { use } = typeof given === 'function' ? lateServer(given) : readyServer(given);
   return {
     connection(socket: Socket) {
-      server.emit('connection', socket);
+      use(
+        (server) => {
+          if (socket.destroyed) return;
+          server.emit('connection', socket);
+          socket.resume();
+        },
+        () => socket.destroy(),
+      );
     },
     exchange(exchange: HttpExchange): HttpExchangeListener {
       const request = new Http2Request(exchange);
       const response = new Http2Response(exchange, request);
+      let aborted = false;
       // After this turn: the listener has to be in place before the framework answers.
       queueMicrotask(() => {
-        server.emit(
-          'request',
-          request as unknown as IncomingMessage,
-          response as unknown as ServerResponse<IncomingMessage>,
+        use(
+          (server) => {
+            if (aborted) return;
+            server.emit(
+              'request',
+              request as unknown as IncomingMessage,
+              response as unknown as ServerResponse<IncomingMessage>,
+            );
+          },
+          () => exchange.abort(),
         );
       });
       return {
@@ -39,10 +55,48 @@ export function nodeHttpHandOver(server: Server): HttpHandOver {
         onBodyEnd: () => request.receiveEnd(),
         onDrain: () => response.drained(),
         onAbort: () => {
+          aborted = true;
           request.abort();
           response.abort();
         },
       };
     },
   };
+}
+
+interface Taker {
+  /** Calls one of both, once. */
+  use(take: (server: Server) => void, giveUp: () => void): void;
+}
+
+function readyServer(server: Server): Taker {
+  watch(server);
+  return { use: (take) => take(server) };
+}
+
+function lateServer(make: () => Promise<Server>): Taker {
+  let server: Server | null = null;
+  let coming: Promise<Server> | null = null;
+  return {
+    use(take, giveUp) {
+      if (server !== null) {
+        take(server);
+        return;
+      }
+      coming ??= make().then((made) => {
+        watch(made);
+        server = made;
+        return made;
+      });
+      coming.then(take, giveUp);
+    },
+  };
+}
+
+/**
+ * A server that does not listen by itself would not watch over `headersTimeout` and `requestTimeout`, nor know its
+ * connections (`closeAllConnections`): Node begins with both at this event.
+ */
+function watch(server: Server): void {
+  if (!server.listening) server.emit('listening');
 }

@@ -1,6 +1,6 @@
 /** Who is at the other end of a socket. */
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 
 export interface PeerInfo {
   /** Address and port, for logs. */
@@ -15,9 +15,13 @@ export function identifyPeer(socket: Socket | TLSSocket): PeerInfo {
   const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
   return {
     address: remoteAddress === '' ? 'local' : `${host}:${remotePort}`,
-    commonName: socket instanceof TLSSocket && socket.authorized ? commonName(socket) : '',
+    commonName: isTls(socket) && socket.authorized ? commonName(socket) : '',
     socket,
   };
+}
+
+export function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
+  return 'encrypted' in socket;
 }
 
 function commonName(socket: TLSSocket): string {

@@ -6,20 +6,23 @@
  *   metrics URLs       health and metrics alone (`--listen-metrics-urls`)
  *
  * `serve.ts` gives the gRPC transport the `handOver` and the `observer`, and opens the listeners.
+ *
+ * The apps themselves (Fastify, gateway, the text of metrics) are loaded when the first request for one of them is there: that
+ * takes longer than all the rest of a start, and a member that only speaks gRPC never needs the memory. What counts from the
+ * start on is here: calls and verdicts. Read next: `apps.ts`.
  */
+import type { Server } from 'node:http';
 import { createGrpcServer, type GrpcServer, type HttpHandOver, nodeHttpHandOver } from '@quorate/grpc-server';
 import { services as rpc } from '@quorate/proto';
 import type { Services } from '../api/services.ts';
 import type { Member } from '../member.ts';
 import type { AccessRules } from './access.ts';
-import { createHttpApp, type HttpApp, type HttpAppOptions } from './app.ts';
-import { Gateway } from './gateway/gateway.ts';
+import type { HttpApp } from './app.ts';
+import type { HttpApps } from './apps.ts';
 import { CallMetrics } from './metrics/calls.ts';
 import { memberMetrics } from './metrics/member.ts';
 import { processMetrics } from './metrics/process.ts';
-import { MetricsRegistry } from './metrics/registry.ts';
 import type { MetricsSink, MetricsSource } from './metrics/source.ts';
-import { Turns } from './turns.ts';
 
 export interface HttpFrontConfig {
   /** HTTP has listeners of its own: the client port then speaks gRPC alone. */
@@ -45,56 +48,62 @@ export interface HttpFront {
   close(graceMs: number): Promise<void>;
 }
 
-export async function createHttpFront(
-  member: Member,
-  services: Services,
-  config: HttpFrontConfig,
-): Promise<HttpFront> {
+export function createHttpFront(member: Member, services: Services, config: HttpFrontConfig): HttpFront {
   const { env } = member;
   const observer = new CallMetrics(services.handlers, config.extensiveMetrics);
   const verdicts = new Verdicts();
   const startedMs = env.wallMs() - process.uptime() * 1000;
-  const registry = new MetricsRegistry([
+  const sources: MetricsSource[] = [
     memberMetrics(member),
     observer,
     rangeAndTxnMetrics(observer),
     verdicts,
     processMetrics(startedMs),
-  ]);
-  const gateway = config.enableGateway
-    ? new Gateway({
-        handlers: services.handlers,
-        env,
-        turns: new Turns(env),
-        maxMessageBytes: config.maxMessageBytes,
-        observer,
-      })
-    : null;
-  const common: Pick<HttpAppOptions, 'member' | 'access' | 'metrics' | 'onVerdict'> = {
-    member,
-    access: config.access,
-    metrics: registry,
-    onVerdict: (type, name, isHealthy) => verdicts.add(type, name, isHealthy),
+  ];
+  let isClosed = false;
+  let loading: Promise<HttpApps> | null = null;
+  const made = new Map<'client' | 'metrics', Promise<HttpApp>>();
+  const load = async (): Promise<HttpApps> => {
+    const { HttpApps } = await import('./apps.ts');
+    return new HttpApps(member, services.handlers, config, {
+      observer,
+      sources,
+      onVerdict: (type, name, isHealthy) => verdicts.add(type, name, isHealthy),
+    });
   };
-  const client = await createHttpApp({ ...common, surface: 'client', gateway });
-  const metrics = config.hasMetricsListeners
-    ? await createHttpApp({ ...common, surface: 'metrics', gateway: null })
-    : null;
+  const serverOf = (surface: 'client' | 'metrics') => async (): Promise<Server> => {
+    if (isClosed) throw new Error('the HTTP front is closed');
+    loading ??= load();
+    const app = loading.then((apps) => apps.create(surface));
+    made.set(surface, app);
+    try {
+      return (await app).server;
+    } catch (error) {
+      env.log.log('error', 'HTTP cannot be served', { error });
+      throw error;
+    }
+  };
+  const client = nodeHttpHandOver(serverOf('client'));
   const httpTransport = config.isApart ? carrier(client) : null;
-  const metricsTransport = metrics === null ? null : carrier(metrics);
+  const metricsTransport = config.hasMetricsListeners ? carrier(nodeHttpHandOver(serverOf('metrics'))) : null;
   let closing: Promise<unknown> | null = null;
   return {
-    handOver: config.isApart ? undefined : nodeHttpHandOver(client.server),
+    handOver: config.isApart ? undefined : client,
     observer,
     httpTransport,
     metricsTransport,
-    addMetrics: (source) => registry.add(source),
+    addMetrics: (source) => sources.push(source),
     async close(graceMs) {
+      isClosed = true;
       closing ??= Promise.all([
         httpTransport?.close({ graceMs }),
         metricsTransport?.close({ graceMs }),
-        client.close(graceMs),
-        metrics?.close(graceMs),
+        ...[...made.values()].map((app) =>
+          app.then(
+            ({ close }) => close(graceMs),
+            () => {},
+          ),
+        ),
       ]);
       await closing;
     },
@@ -102,8 +111,8 @@ export async function createHttpFront(
 }
 
 /** The transport without a service: it tells HTTP/1.x from HTTP/2 and hands both over. */
-function carrier(app: HttpApp): GrpcServer {
-  return createGrpcServer({ handlers: new Map(), http: nodeHttpHandOver(app.server) });
+function carrier(http: HttpHandOver): GrpcServer {
+  return createGrpcServer({ handlers: new Map(), http });
 }
 
 function rangeAndTxnMetrics(observer: CallMetrics): MetricsSource {

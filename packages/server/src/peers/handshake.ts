@@ -16,7 +16,6 @@
  * A refusal is a frame with a code for the machine, and ends the call with a status for people. Versions are judged as
  * by etcd: each side names the oldest it works with, and refuses who is older or asks for newer.
  */
-import { Metadata } from '@grpc/grpc-js';
 import { type Metadata as RequestMetadata, Status } from '@quorate/grpc-server';
 import { parseUrl } from '../config/urls.ts';
 import { formatId } from '../membership/ids.ts';
@@ -28,7 +27,7 @@ export const PROTOCOL = '1';
 export const MIN_SERVER_VERSION = '3.6.0';
 
 /** More or longer ones are not named, and not taken from anybody. */
-const MAX_NAMED_URLS = 8;
+export const MAX_NAMED_URLS = 8;
 const MAX_NAMED_URL_LENGTH = 256;
 
 export const Path = {
@@ -62,22 +61,6 @@ export interface Refusal {
   readonly message: string;
   /** As said, for the log; null when it cannot be read. */
   readonly from: bigint | null;
-}
-
-export function helloMetadata(own: Identity, to: bigint, channel?: Channel): Metadata {
-  const metadata = new Metadata();
-  metadata.set('quorate-protocol', PROTOCOL);
-  metadata.set('quorate-cluster-id', formatId(own.clusterId));
-  metadata.set('quorate-from', formatId(own.memberId));
-  metadata.set('quorate-to', formatId(to));
-  metadata.set('quorate-version', own.serverVersion);
-  metadata.set('quorate-min-version', MIN_SERVER_VERSION);
-  if (channel !== undefined) {
-    metadata.set('quorate-channel', channel);
-    const urls = (own.peerUrls?.() ?? []).filter(canBeNamed).slice(0, MAX_NAMED_URLS);
-    if (urls.length > 0) metadata.set('quorate-peer-urls', urls.join(','));
-  }
-  return metadata;
 }
 
 /**
@@ -187,7 +170,7 @@ function readUrls(text: string): readonly string[] | null {
 }
 
 /** Lists of members may hold anything; metadata is visible ASCII, and a comma separates. */
-function canBeNamed(url: string): boolean {
+export function canBeNamed(url: string): boolean {
   if (url.length > MAX_NAMED_URL_LENGTH || !/^[!-+\--~]+$/.test(url)) return false;
   try {
     parseUrl(url);

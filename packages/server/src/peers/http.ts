@@ -3,7 +3,7 @@
  *
  * Everything else is not found. The transport recognises HTTP/1 by its first bytes and hands the connection over.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { formatId } from '../membership/ids.ts';
 import type { ClusterView } from './options.ts';
 
@@ -14,7 +14,8 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const TICK_MS = 5_000;
 
 export function createPeerHttp(describe: () => ClusterView): Server {
-  const server = createServer(
+  // As an import, `node:http` would load a whole HTTP client (its `WebSocket`) with it.
+  const server = process.getBuiltinModule('node:http').createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,

@@ -35,7 +35,7 @@ import { Incoming } from './incoming.ts';
 import { LogGate } from './log-gate.ts';
 import { Names } from './names.ts';
 import { type ClusterView, type PeerLimits, type PeerNetworkOptions, peerLimits } from './options.ts';
-import { Peer } from './peer.ts';
+import type { Peer } from './peer.ts';
 
 export interface PeerNetwork extends Network {
   /** Where peers connect: `127.0.0.1:2380`, or the path of a socket. */
@@ -49,6 +49,7 @@ const LISTENER_PATIENCE = 2;
 export async function createPeerNetwork(options: PeerNetworkOptions): Promise<PeerNetwork> {
   const network = new GrpcNetwork(options);
   try {
+    if (options.startsAlone !== true) await network.loadDialling();
     for (const url of options.listenUrls) await network.listen(url);
   } catch (error) {
     await network.close();
@@ -71,7 +72,8 @@ class GrpcNetwork implements PeerNetwork {
   /** Members and remotes. */
   readonly #peers = new Map<bigint, Peer>();
   readonly #incoming: Incoming;
-  readonly #http: HttpServer;
+  /** Made when somebody asks over HTTP/1. */
+  #http: HttpServer | null = null;
   readonly #server: GrpcServer;
   readonly #calls = new Map<string, CallHandler>();
   #onMessage: ((from: bigint, message: Uint8Array) => void) | null = null;
@@ -81,6 +83,9 @@ class GrpcNetwork implements PeerNetwork {
   readonly #dropped = new Set<bigint>();
   #removalTold = false;
   #closed: Promise<void> | null = null;
+  /** Null until it is loaded: peers are listed meanwhile, and not dialled. */
+  #Peer: typeof Peer | null = null;
+  #loading: Promise<void> | null = null;
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
@@ -100,7 +105,7 @@ class GrpcNetwork implements PeerNetwork {
       limits,
       gate: this.#gate,
       host: {
-        isKnown: (id) => this.#peers.has(id),
+        isKnown: (id) => this.#peers.has(id) || this.#members.has(id) || this.#named.has(id),
         isRemoved: options.isRemoved,
         introduced: (from, peerUrls) => this.#introduced(from, peerUrls),
         left: (from) => this.#left(from),
@@ -111,10 +116,12 @@ class GrpcNetwork implements PeerNetwork {
         describe: () => this.#describe(),
       },
     });
-    this.#http = createPeerHttp(() => this.#describe());
     this.#server = createGrpcServer({
       handlers: this.#incoming.handlers,
-      http: nodeHttpHandOver(this.#http),
+      http: nodeHttpHandOver(async () => {
+        this.#http = createPeerHttp(() => this.#describe());
+        return this.#http;
+      }),
       env,
       limits: {
         maxRequestMessageBytes: limits.maxMessageBytes,
@@ -245,8 +252,9 @@ class GrpcNetwork implements PeerNetwork {
   /** @param peerUrls where `from` says that it is reached; empty when it does not say so */
   #introduced(from: bigint, peerUrls: readonly string[]): boolean {
     if (this.#closed !== null) return false;
-    if (!this.#peers.has(from)) {
-      if (this.#peers.size - this.#members.size >= this.#limits.maxRemotes) return false;
+    if (!this.#peers.has(from) && !this.#named.has(from)) {
+      const remotes = this.#Peer === null ? this.#named.size : this.#peers.size - this.#members.size;
+      if (remotes >= this.#limits.maxRemotes) return false;
       this.#gate.log(`remote ${from}`, 'info', 'let in a caller that is not known as a member here yet', {
         'remote-member-id': formatId(from),
         'peer-urls': peerUrls,
@@ -268,13 +276,27 @@ class GrpcNetwork implements PeerNetwork {
 
   /** Which of them is true shows when they are dialled: whoever answers says its id. */
   #direct(id: bigint): void {
+    if (this.#Peer === null) {
+      void this.loadDialling();
+      return;
+    }
     let peer = this.#peers.get(id);
     if (peer === undefined) {
-      peer = this.#newPeer(id);
+      peer = this.#newPeer(this.#Peer, id);
       this.#peers.set(id, peer);
     }
     const [listed, named] = [this.#members.get(id) ?? [], this.#named.get(id) ?? []];
     peer.setUrls([...listed, ...named.filter((url) => !listed.includes(url))]);
+  }
+
+  /** grpc-js takes as long to load as half of a start, and a member alone has no use for it. */
+  loadDialling(): Promise<void> {
+    this.#loading ??= import('./peer.ts').then(({ Peer }) => {
+      this.#Peer = Peer;
+      if (this.#closed !== null) return;
+      for (const id of new Set([...this.#members.keys(), ...this.#named.keys()])) this.#direct(id);
+    });
+    return this.#loading;
   }
 
   connectedSince(id: bigint): number | null {
@@ -290,13 +312,13 @@ class GrpcNetwork implements PeerNetwork {
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
     this.#incoming.close();
-    this.#http.closeAllConnections();
+    this.#http?.closeAllConnections();
     await this.#server.close({ graceMs: 0 });
   }
 
-  #newPeer(to: bigint): Peer {
+  #newPeer(peer: typeof Peer, to: bigint): Peer {
     const { env, credentials, snapshotBytesPerSec } = this.#options;
-    return new Peer(
+    return new peer(
       {
         env,
         own: this.#own,

@@ -15,7 +15,8 @@ import type { Env, Timer } from '../env.ts';
 import type { SnapshotContent } from '../network.ts';
 import { errorOf, PeerError } from './errors.ts';
 import { encodeFrames, type Frame, FrameKind, frame, readNumber, readTexts } from './frames.ts';
-import { helloMetadata, type Identity, Path } from './handshake.ts';
+import { type Identity, Path } from './handshake.ts';
+import { helloMetadata } from './hello.ts';
 import type { PeerLimits } from './options.ts';
 import { OutgoingStream, type OutgoingStreamOptions } from './outgoing-stream.ts';
 

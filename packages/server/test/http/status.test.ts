@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Histogram } from '../../src/histogram.ts';
 import { METRICS } from '../../src/http/metrics/catalogue.ts';
 import { MetricsRegistry } from '../../src/http/metrics/registry.ts';
+import type { MetricsSource } from '../../src/http/metrics/source.ts';
 import { ask, b64, call, type HttpServer, portOf, startHttpServer } from '../support/http-server.ts';
 
 let http: HttpServer;
@@ -180,10 +181,11 @@ describe('metrics', () => {
 
   test('parts may add sources; a name that is not in the catalogue is a mistake of ours', async () => {
     http = { stop: async () => {} } as HttpServer;
-    const registry = new MetricsRegistry([]);
+    const sources: MetricsSource[] = [];
+    const registry = new MetricsRegistry(sources);
     const seconds = new Histogram([0.1, 1]);
     for (const value of [0.05, 0.1, 0.5, 7]) seconds.observe(value);
-    registry.add({
+    sources.push({
       collect(sink) {
         sink.value('etcd_network_active_peers', 1, { Local: 'a', Remote: 'b"\n\\' });
         sink.histogram('etcd_network_peer_round_trip_time_seconds', seconds, { To: 'b' });
@@ -196,7 +198,7 @@ describe('metrics', () => {
     expect(text).toContain('etcd_network_peer_round_trip_time_seconds_bucket{To="b",le="+Inf"} 4\n');
     expect(text).toContain('etcd_network_peer_round_trip_time_seconds_count{To="b"} 4\n');
     expect(await registry.text()).toBe(text);
-    registry.add({ collect: (sink) => sink.value('nobody_knows', 1) });
+    sources.push({ collect: (sink) => sink.value('nobody_knows', 1) });
     expect(() => registry.text()).toThrow('not in the catalogue');
   });
 });

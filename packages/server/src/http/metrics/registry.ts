@@ -17,11 +17,12 @@ interface Sample {
 
 export class MetricsRegistry {
   readonly #registry = new Registry();
-  readonly #sources: MetricsSource[];
+  readonly #sources: readonly MetricsSource[];
   readonly #scrape = new Scrape();
 
+  /** @param sources read at each scrape: more may be added later */
   constructor(sources: readonly MetricsSource[]) {
-    this.#sources = [...sources];
+    this.#sources = sources;
     for (const info of METRICS) {
       this.#registry.registerMetric(asMetric(info, () => this.#scrape.samples(info.name)));
     }
@@ -29,10 +30,6 @@ export class MetricsRegistry {
 
   get contentType(): string {
     return this.#registry.contentType;
-  }
-
-  add(source: MetricsSource): void {
-    this.#sources.push(source);
   }
 
   text(): Promise<string> {
