@@ -75,7 +75,7 @@ export interface UnaryCall extends CallContext {
   reply(response: Uint8Array): void;
   /**
    * The same for a message in pieces, which are sent one after the other without being joined. Only some transports have it.
-   * @param parts must not change any more, but may be used elsewhere too
+   * @param parts whole fields each; must not change any more, but may be used elsewhere too
    */
   replyParts?(parts: readonly Uint8Array[]): void;
   fail(status: Status, message: string): void;

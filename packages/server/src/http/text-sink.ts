@@ -112,7 +112,8 @@ export class PieceQueue {
       this.#queuedBytes -= first.bytes;
       return true;
     }
-    if (this.#sink.write(step.value)) return true;
+    // Nothing was made, but a turn's worth of work was done.
+    if (step.value === '' || this.#sink.write(step.value)) return true;
     this.#block();
     return false;
   }

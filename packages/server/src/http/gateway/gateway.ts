@@ -146,7 +146,7 @@ export class Gateway {
       call = new GatewayUnaryCall(
         this.#callOptions(method, request, 'unary'),
         (answer) => {
-          if (isLarge) this.#gate.made(answer.response.length);
+          if (isLarge) this.#gate.made(answer.bytes);
           this.#answer(method, answer, request, response);
         },
         () => {
@@ -212,20 +212,21 @@ export class Gateway {
       return;
     }
     const shape = shapeOf(method.response.typeName);
-    const bytes = answer.response;
-    if (bytes.length <= SMALL_BYTES) {
-      send(request, response, 200, { ...ANSWER_FIELDS, ...answer.headers }, jsonText(bytes, shape));
+    const { parts, bytes } = answer;
+    if (bytes <= SMALL_BYTES) {
+      const message = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+      send(request, response, 200, { ...ANSWER_FIELDS, ...answer.headers }, jsonText(message, shape));
       return;
     }
     response.writeHead(200, { ...ANSWER_FIELDS, ...answer.headers });
-    const held = this.#gate.hold(bytes.length, () => response.destroy());
+    const held = this.#gate.hold(bytes, () => response.destroy());
     const sink = new ResponseSink(request, response, held);
     const queue = new PieceQueue(this.#options.turns, sink, () => response.destroy());
     response.on('close', () => {
       queue.close();
       held.release();
     });
-    queue.push(jsonPieces(bytes, shape), bytes.length);
+    queue.push(jsonPieces(parts, shape), bytes);
     queue.end();
   }
 

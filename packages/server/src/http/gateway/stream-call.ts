@@ -180,7 +180,7 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
 function line(message: Uint8Array, shape: MessageShape): Pieces {
   function* pieces(): Generator<string, void> {
     yield '{"result":';
-    yield* jsonPieces(message, shape);
+    yield* jsonPieces([message], shape);
     yield '}\n';
   }
   return pieces();

@@ -5,12 +5,12 @@ import { type CallOptions, GatewayCall } from './call.ts';
 export interface UnaryAnswer {
   readonly status: Status;
   readonly message: string;
-  /** Empty unless the status is OK. */
-  readonly response: Uint8Array;
+  /** The message, cut between fields; empty unless the status is OK. */
+  readonly parts: readonly Uint8Array[];
+  /** Of all parts. */
+  readonly bytes: number;
   readonly headers: Readonly<Record<string, string>>;
 }
-
-const NOTHING = new Uint8Array(0);
 
 export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
   readonly #onAnswer: (answer: UnaryAnswer) => void;
@@ -25,10 +25,17 @@ export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
   }
 
   reply(response: Uint8Array): void {
+    this.replyParts([response]);
+  }
+
+  /** Large answers stay as they are: joining one would hold up everybody for as long as it is large. */
+  replyParts(parts: readonly Uint8Array[]): void {
     this.#handlerEnds();
     if (!this.conclude(Status.OK)) return;
-    this.observer?.messageSent?.(this.path, response.length);
-    this.#onAnswer({ status: Status.OK, message: '', response, headers: this.responseHeaders });
+    let bytes = 0;
+    for (const part of parts) bytes += part.length;
+    this.observer?.messageSent?.(this.path, bytes);
+    this.#onAnswer({ status: Status.OK, message: '', parts, bytes, headers: this.responseHeaders });
   }
 
   fail(status: Status, message: string): void {
@@ -43,7 +50,7 @@ export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
 
   protected refuse(status: Status, message: string): void {
     if (this.conclude(status))
-      this.#onAnswer({ status, message, response: NOTHING, headers: this.responseHeaders });
+      this.#onAnswer({ status, message, parts: [], bytes: 0, headers: this.responseHeaders });
   }
 
   #handlerEnds(): void {

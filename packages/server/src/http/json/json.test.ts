@@ -16,6 +16,28 @@ for (const value of Object.values(proto) as unknown[]) {
   }
 }
 
+/** A message cut between all of its fields. */
+function fieldsOf(bytes: Uint8Array): Uint8Array[] {
+  const fields: Uint8Array[] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const from = at;
+    const wireType = varint() & 7;
+    const length = varint();
+    if (wireType === 2) at += length;
+    fields.push(bytes.subarray(from, at));
+  }
+  return fields;
+}
+
 /** Any message of a type, as few levels deep as `depth`. */
 function message(typeName: string, depth: number): fc.Arbitrary<Record<string, unknown>> {
   const model: Record<string, fc.Arbitrary<unknown>> = {};
@@ -69,7 +91,8 @@ describe('every message of the API', () => {
       fc.property(message(typeName, 3), (fields) => {
         const bytes = codec.encode(fields);
         const text = jsonText(bytes, shape);
-        expect([...jsonPieces(bytes, shape)].join('')).toBe(text);
+        for (const parts of [[bytes], fieldsOf(bytes)])
+          expect([...jsonPieces(parts, shape)].join('')).toBe(text);
         // Valid, and without a zero or an unknown name.
         JSON.parse(text);
         expect(Buffer.from(codec.encode(decodeJson(text, shape)))).toEqual(Buffer.from(bytes));
@@ -86,7 +109,8 @@ describe('every message of the API', () => {
         const bytes = Buffer.concat([codec.encode(first), codec.encode(second)]);
         const merged = codec.encode(codec.decode(bytes));
         expect(jsonText(bytes, shape)).toBe(jsonText(merged, shape));
-        expect([...jsonPieces(bytes, shape)].join('')).toBe(jsonText(merged, shape));
+        for (const parts of [[bytes], fieldsOf(bytes)])
+          expect([...jsonPieces(parts, shape)].join('')).toBe(jsonText(merged, shape));
       }),
       { numRuns: 200 },
     );
@@ -103,10 +127,21 @@ describe('on the way out', () => {
       succeeded: true,
       responses: [{ responseRange: { kvs, count: 20_000 } }],
     } as object);
-    const parts = [...jsonPieces(bytes, shapeOf('etcdserverpb.TxnResponse'))];
+    const parts = [...jsonPieces([bytes], shapeOf('etcdserverpb.TxnResponse'))];
     expect(Math.max(...parts.map(({ length }) => length))).toBeLessThan(40_000);
     expect(parts.length).toBeGreaterThan(20);
     expect(JSON.parse(parts.join('')).responses[0].response_range.kvs).toHaveLength(20_000);
+  });
+
+  test('a large answer is looked at a few fields at a time, before the first of its text and while it comes', () => {
+    const kvs = Array.from({ length: 50_000 }, () => ({ key: Buffer.from('k') }));
+    const codec = codecs.get('etcdserverpb.RangeResponse')!;
+    const parts = [codec.encode({ kvs } as object), codec.encode({ count: 50_000n } as object)];
+    const pieces = [...jsonPieces(parts, shapeOf('etcdserverpb.RangeResponse'))];
+    const looks = pieces.findIndex((piece) => piece !== '');
+    expect(looks).toBe(Math.floor(50_001 / 4_096));
+    const answer = JSON.parse(pieces.join(''));
+    expect([answer.kvs.length, answer.count]).toEqual([50_000, '50000']);
   });
 
   test('names of the proto file, text for 64 bits, names for enums, members of a oneof even when zero', () => {
