@@ -87,8 +87,9 @@ export async function forceAlone(
 ): Promise<HardState> {
   const applied = { index: store.appliedIndex, conf: members.conf ?? EMPTY_CONF };
   const forced = forceNewCluster(wal, memberId, applied, hardState);
-  env.log.log('warn', 'forcing a new cluster of this member alone', { removed: forced.entries.length });
-  await appended(wal, { ...forced, mustSync: true });
+  const { entries, removedCount } = forced;
+  env.log.log('warn', 'forcing a new cluster of this member alone', { removed: removedCount });
+  await appended(wal, { entries, hardState: forced.hardState, mustSync: true });
   return forced.hardState;
 }
 

@@ -1,7 +1,9 @@
 /** Members come, go, are promoted and replaced, in virtual time. */
 import { describe, expect, test } from 'vitest';
+import { MemberRemovedError } from '../../src/member.ts';
 import { BootstrapError } from '../../src/membership/bootstrap.ts';
 import { SimCluster } from '../support/sim-cluster.ts';
+import { put } from '../support/sim-member.ts';
 
 const code = (error: unknown) => (error as { code: string }).code;
 
@@ -393,5 +395,39 @@ describe('beginning and joining', () => {
     const again = await cluster.start(name, ['a', 'b', 'c']);
     expect(again.members()).toHaveLength(1);
     expect(await cluster.get(again, 'k2')).toBe('v2');
+  });
+
+  test.each([
+    ['not known to be committed, does not keep it from living', 'cut off'],
+    ['committed, is final', 'connected'],
+  ] as const)('case-45 force-new-cluster: the removal of the member itself, %s', async (_, how) => {
+    const cluster = new SimCluster(34, ['a', 'b', 'c'], { strictReconfigCheck: false });
+    await cluster.bootstrap();
+    const leader = await cluster.leader();
+    const name = cluster.nameOf(leader);
+    await cluster.put(leader, 'k', 'before');
+    await cluster.settled();
+    if (how === 'cut off') {
+      const others = cluster.others(leader).map(({ memberId }) => memberId);
+      cluster.network.partition([leader.memberId], others);
+    }
+    const { appliedIndex } = leader;
+    leader.cluster.remove(leader.memberId, Number.POSITIVE_INFINITY, () => {});
+    leader.propose(put('k', 'after'), 0, Number.POSITIVE_INFINITY, () => {});
+    await cluster.pass(60);
+    expect(leader.appliedIndex > appliedIndex).toBe(how === 'connected');
+    for (const each of ['a', 'b', 'c']) cluster.crash(each);
+    const alone = cluster.start(name, [name], { forceNewCluster: true });
+    if (how === 'connected') {
+      await expect(alone).rejects.toThrow(MemberRemovedError);
+      return;
+    }
+    expect((await alone).members().map((member) => member.name)).toEqual([name]);
+    // What it wrote behind the removal stays.
+    expect(await cluster.get(await alone, 'k')).toBe('after');
+    cluster.crash(name);
+    const again = await cluster.start(name, ['a', 'b', 'c']);
+    await cluster.put(again, 'k', 'again');
+    expect(again.members()).toHaveLength(1);
   });
 });
