@@ -30,17 +30,17 @@ export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
 
   /** Large answers stay as they are: joining one would hold up everybody for as long as it is large. */
   replyParts(parts: readonly Uint8Array[]): void {
-    this.#handlerEnds();
-    if (!this.conclude(Status.OK)) return;
-    let bytes = 0;
-    for (const part of parts) bytes += part.length;
-    this.observer?.messageSent?.(this.path, bytes);
-    this.#onAnswer({ status: Status.OK, message: '', parts, bytes, headers: this.responseHeaders });
+    this.#handlerEnds(() => {
+      if (!this.conclude(Status.OK)) return;
+      let bytes = 0;
+      for (const part of parts) bytes += part.length;
+      this.observer?.messageSent?.(this.path, bytes);
+      this.#onAnswer({ status: Status.OK, message: '', parts, bytes, headers: this.responseHeaders });
+    });
   }
 
   fail(status: Status, message: string): void {
-    this.#handlerEnds();
-    this.refuse(status, message);
+    this.#handlerEnds(() => this.refuse(status, message));
   }
 
   /** The caller has gone: nobody reads an answer. */
@@ -53,9 +53,15 @@ export class GatewayUnaryCall extends GatewayCall implements UnaryCall {
       this.#onAnswer({ status, message, parts: [], bytes: 0, headers: this.responseHeaders });
   }
 
-  #handlerEnds(): void {
-    if (this.#handlerEnded) return;
-    this.#handlerEnded = true;
-    this.#onHandlerEnd();
+  /** The place is given up last: whoever gets it must see what this answer holds by then. */
+  #handlerEnds(answer: () => void): void {
+    try {
+      answer();
+    } finally {
+      if (!this.#handlerEnded) {
+        this.#handlerEnded = true;
+        this.#onHandlerEnd();
+      }
+    }
   }
 }
