@@ -68,6 +68,21 @@ const entered = (key: string) =>
   vi.waitFor(async () => expect(await keys(key)).toEqual([key]), { timeout: 5000, interval: 2 });
 
 describe('Lock', () => {
+  test('a caller who has gone before the call begins leaves nothing behind', async () => {
+    await grant(1n);
+    const handler = handlers().get(Lock.path);
+    if (handler?.kind !== 'unary') throw new Error('not unary');
+    const calls = [1n, 0n].map((lease) => {
+      const unary = new TestUnaryCall(Lock.path, {});
+      unary.cancel();
+      handler.handle(Lock.request.encode({ name: bytes('gone'), lease }), unary);
+      return unary.failure?.status;
+    });
+    expect(calls).toEqual([Status.CANCELLED, Status.CANCELLED]);
+    expect(await keys('gone')).toEqual([]);
+    expect((await call(handlers(), LeaseLeases, {})).leases.map(({ ID }) => ID)).toEqual([1n]);
+  });
+
   test('sem-199 the key is the name and the lease in hex; the header tells when it was held', async () => {
     await grant(0xabcn);
     const { key, header } = await lock('night', 0xabcn);

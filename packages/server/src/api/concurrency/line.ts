@@ -101,8 +101,8 @@ export class Lines {
 
   /** Enters the queue of a name and waits for its head. @param done called once, also after a cancel */
   enter(entrant: Entrant, call: Pick<CallContext, 'cancelled' | 'onCancel'>, done: Done): void {
-    if (this.#closed) {
-      done(new DomainError('SERVER_STOPPED'), null);
+    if (this.#closed || call.cancelled) {
+      done(new DomainError(this.#closed ? 'SERVER_STOPPED' : 'REQUEST_CANCELED'), null);
       return;
     }
     const visit = new Visit(this, entrant, (error, head) => {

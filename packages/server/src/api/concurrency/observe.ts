@@ -7,7 +7,7 @@
  * missed is left out, and when it reads again it is told who leads by then.
  */
 import type { StreamCall } from '@quorate/grpc-server';
-import { type EventBatch, type KeyRecord, StoreReplacedError } from '@quorate/mvcc';
+import type { EventBatch, KeyRecord } from '@quorate/mvcc';
 import { LeaderResponse } from '@quorate/proto';
 import type { Member } from '../../member.ts';
 import type { WireStatus } from '../error-map.ts';
@@ -88,8 +88,7 @@ export class ObserveCall {
     this.#changed = false;
     firstOf(this.#options.member.store, this.#prefix, (error, first, revision) => {
       if (this.#state === 'ended') return;
-      if (error instanceof StoreReplacedError) this.#read();
-      else if (error !== null) this.end(unknownStatus(error));
+      if (error !== null) this.end(unknownStatus(error));
       else if (first !== null) {
         this.#state = 'following';
         this.#tell(first, revision);
