@@ -165,6 +165,7 @@ class Simulation implements NodeHost {
     if (!node.running) return;
     this.#note(`crash ${node.id}`);
     this.count('crashes');
+    if (node.conf.votersOutgoing.length > 0) this.count('crashes in a joint configuration');
     if (node.crash()) this.count('crashes that lost unsynced data');
     this.#queue.add(this.now + downMs, { kind: 'start', node });
   }
