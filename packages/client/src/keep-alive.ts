@@ -175,7 +175,8 @@ export class KeepAliveHub {
   }
 
   private async open(): Promise<void> {
-    if (this.opening) return;
+    // After a pause somebody else may have opened it.
+    if (this.opening || this.stream !== null) return;
     this.opening = true;
     while (this.leases.size > 0 && !this.session.closed.aborted) {
       try {
@@ -185,7 +186,7 @@ export class KeepAliveHub {
         break;
       } catch (thrown) {
         const error = asClientError(thrown);
-        if (error.status !== 'UNAVAILABLE' && !this.session.renewToken(error)) this.failAll(error);
+        if (!this.session.renewToken(error, null) && isRefusal(error)) this.failAll(error);
         await this.pause();
       }
     }
@@ -215,15 +216,10 @@ export class KeepAliveHub {
   private broken(stream: BidiCall<LeaseKeepAliveRequest, LeaseKeepAliveResponse>, error: ClientError): void {
     if (this.stream !== stream) return;
     this.drop(stream);
-    if (error.code === 'BAD_RESPONSE') {
+    if (!this.session.renewToken(error, stream.login) && isRefusal(error)) {
       this.failAll(error);
       return;
     }
-    if (error.status === 'PERMISSION_DENIED' || error.status === 'UNIMPLEMENTED') {
-      this.failAll(error);
-      return;
-    }
-    this.session.renewToken(error);
     this.run();
     void this.pause().then(() => this.open());
   }
@@ -243,4 +239,16 @@ export class KeepAliveHub {
     // A closed client has already ended every keep-alive.
     await this.session.pause(Number.POSITIVE_INFINITY, undefined, defaults.keepAliveRetryMs).catch(() => {});
   }
+}
+
+const REFUSALS: ReadonlySet<string> = new Set([
+  'FAILED_PRECONDITION',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+  'UNIMPLEMENTED',
+]);
+
+/** Whether asking again is of no use. Anything else may pass before the lease does; if not, its time ends it. */
+function isRefusal(error: ClientError): boolean {
+  return error.code === 'BAD_RESPONSE' || error.code === 'CLOSED' || REFUSALS.has(error.status);
 }

@@ -28,7 +28,7 @@ export interface MirrorOptions {
 }
 
 export interface MirrorStep {
-  /** Of the source: everything up to here is written. During the first copy, the revision that is copied. */
+  /** Of the source: everything up to here is written. 0 until the first copy is complete. */
   readonly revision: number;
   /** Keys written or deleted in this step. */
   readonly keys: number;
@@ -63,7 +63,7 @@ export async function* mirror(
     const batch = new Batch(maxTxnOps);
     for await (const kv of source.kv.scan(selector, { revision: header.revision, ...call })) {
       if (!batch.fits(kv.value.length)) {
-        yield await flush(batch, header.revision, write);
+        yield await flush(batch, 0, write);
       }
       batch.add(op.put(rename(kv.key), kv.value), kv.key.length + kv.value.length);
     }
@@ -80,7 +80,8 @@ export async function* mirror(
       // A revision is one transaction where it can be. One key cannot be written twice in one.
       const full = !batch.fits(kv.value.length) || written.has(name);
       if (batch.size > 0 && (kv.modRevision !== revision || full)) {
-        yield await flush(batch, revision, write);
+        // Of a revision that is written in parts only the last one completes it.
+        yield await flush(batch, kv.modRevision === revision ? revision - 1 : revision, write);
         written.clear();
       }
       revision = kv.modRevision;

@@ -17,9 +17,11 @@ export async function* readStream<Q, R>(
   session.closed.addEventListener('abort', abort, { once: true });
   // The iteration reports the error; this listener is for the one that cancelling causes after it.
   call.on('error', () => {});
+  if (options.signal?.aborted || session.closed.aborted) abort();
   try {
     for await (const bytes of call) yield decode(bytes as Buffer);
   } catch (error) {
+    if (options.signal?.aborted || session.closed.aborted) throw session.endedError(options.signal);
     if (error instanceof ClientError) throw error;
     throw isServiceError(error) ? fromServiceError(error) : asClientError(error);
   } finally {

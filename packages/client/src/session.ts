@@ -67,6 +67,7 @@ export class Session {
     const deadline = this.deadline(options);
     const endpoint = await this.connected(deadline, options.signal);
     const metadata = await this.metadata(options, true);
+    const login = this.tokens.newest;
     this.throwIfEnded(options.signal);
     const call = endpoint.channel.makeBidiStreamRequest(
       method.path,
@@ -74,7 +75,12 @@ export class Session {
       (bytes: Buffer) => bytes,
       metadata,
     );
-    return { call, decode: (bytes) => decodeResponse(method.response, bytes), endpoint: endpoint.name };
+    return {
+      call,
+      decode: (bytes) => decodeResponse(method.response, bytes),
+      endpoint: endpoint.name,
+      login,
+    };
   }
 
   /** Opens a stream of answers to one request; its messages are decoded by `decode`. */
@@ -98,9 +104,13 @@ export class Session {
     return { call, decode: (bytes) => decodeResponse(method.response, bytes), endpoint: endpoint.name };
   }
 
-  /** Forgets the token after the server refused it. @returns whether trying again makes sense */
-  renewToken(error: ClientError): boolean {
-    return this.tokens.refused(error);
+  /**
+   * Forgets the token after the server refused it.
+   * @param login that of the call that was refused; null when the login itself was
+   * @returns whether trying again makes sense
+   */
+  renewToken(error: ClientError, login: number | null): boolean {
+    return this.tokens.refused(error, login);
   }
 
   private async attempts<Q, R>(
@@ -116,12 +126,17 @@ export class Session {
     for (let attempt = 1; ; attempt++) {
       const endpoint = await this.connected(deadline, options.signal);
       const metadata = await this.metadata(options, withToken);
+      const login = this.tokens.newest;
       this.throwIfEnded(options.signal);
       try {
         return await this.once(endpoint, method, bytes, metadata, deadline, options.signal);
       } catch (error) {
         if (!(error instanceof ClientError)) throw error;
-        if (error.retry === 'authenticate' && authRetries++ < 2 && this.mayRepeatAfterLogin(error, kind))
+        if (
+          error.retry === 'authenticate' &&
+          authRetries++ < 2 &&
+          this.mayRepeatAfterLogin(error, kind, login)
+        )
           continue;
         if (attempt >= defaults.readAttempts || !this.mayRepeat(error, kind)) throw error;
       }
@@ -135,9 +150,9 @@ export class Session {
   }
 
   /** An old auth revision is only known to have had no effect for reads. */
-  private mayRepeatAfterLogin(error: ClientError, kind: CallKind): boolean {
+  private mayRepeatAfterLogin(error: ClientError, kind: CallKind, login: number): boolean {
     if (error.code === 'AUTH_OLD_REVISION' && kind === 'write') return false;
-    return this.tokens.refused(error);
+    return this.tokens.refused(error, login);
   }
 
   /**
@@ -256,7 +271,8 @@ export class Session {
     if (signal?.aborted || this.closed.aborted) throw this.endedError(signal);
   }
 
-  private endedError(signal: AbortSignal | undefined): ClientError {
+  /** Why what was cancelled here has ended. */
+  endedError(signal: AbortSignal | undefined): ClientError {
     if (this.closed.aborted) return localError('CLOSED', 'the client is closed');
     return localError('CANCELLED', 'the call was cancelled', signal?.reason);
   }
@@ -266,6 +282,8 @@ export interface BidiCall<Q, R> {
   readonly call: ClientDuplexStream<Init<Q>, Buffer>;
   readonly decode: (bytes: Buffer) => R;
   readonly endpoint: string;
+  /** Whose token it went with, for `renewToken`. */
+  readonly login: number;
 }
 
 export interface ServerStreamCall<R> {

@@ -22,6 +22,7 @@ export class TokenHolder {
   private readonly login: Login;
   /** The token, or the login under way; undefined when the next call has to log in. */
   private token: Promise<string | undefined> | undefined;
+  private logins = 0;
 
   constructor(auth: ConnectOptions['auth'], login: Login) {
     this.auth = auth;
@@ -43,14 +44,25 @@ export class TokenHolder {
     return this.token ?? Promise.resolve(undefined);
   }
 
-  /** Takes note of a refusal. @returns whether a new login may help */
-  refused(error: ClientError): boolean {
+  /** Counts up with every login: tells which token a call went with. */
+  get newest(): number {
+    return this.logins;
+  }
+
+  /**
+   * Takes note of a refusal.
+   * @param login of the token that was refused; null when there was none. A token that came later is not blamed: of many calls
+   *   that are refused together only the first makes everybody log in.
+   * @returns whether a new login may help
+   */
+  refused(error: ClientError, login: number | null): boolean {
     if (error.retry !== 'authenticate' || this.auth === undefined || !('username' in this.auth)) return false;
-    this.token = undefined;
+    if (login === null || login === this.logins) this.token = undefined;
     return true;
   }
 
   private async authenticate(name: string, password: string): Promise<string | undefined> {
+    this.logins++;
     try {
       const { token } = await this.login(services['etcdserverpb.Auth'].Authenticate, { name, password });
       return token;

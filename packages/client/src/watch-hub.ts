@@ -92,7 +92,8 @@ export class WatchHub implements WatchCarrier {
   }
 
   private async open(): Promise<void> {
-    if (this.opening) return;
+    // After a pause somebody else may have opened it.
+    if (this.opening || this.stream !== null) return;
     this.opening = true;
     while (this.watches.size > 0 && !this.session.closed.aborted) {
       try {
@@ -102,7 +103,7 @@ export class WatchHub implements WatchCarrier {
         break;
       } catch (thrown) {
         const error = asClientError(thrown);
-        if (!canHeal(error) && !this.session.renewToken(error)) this.failAll(error);
+        if (!canHeal(error) && !this.session.renewToken(error, null)) this.failAll(error);
         await this.pause();
       }
     }
@@ -200,7 +201,7 @@ export class WatchHub implements WatchCarrier {
   private refused(stream: OpenStream, watch: Watch, response: WatchResponse): void {
     const error = cancelError(response);
     // The token belongs to the stream: with a new one all watches move to a new stream.
-    if (error.retry === 'authenticate' && this.session.renewToken(error)) {
+    if (error.retry === 'authenticate' && this.session.renewToken(error, stream.bidi.login)) {
       this.broken(stream, localError('CONNECTION_LOST', 'the token has to be renewed'));
       return;
     }
@@ -221,7 +222,7 @@ export class WatchHub implements WatchCarrier {
   private broken(stream: OpenStream, error: ClientError): void {
     if (this.stream !== stream) return;
     this.drop(stream);
-    if (!canHeal(error) && !this.session.renewToken(error)) {
+    if (!canHeal(error) && !this.session.renewToken(error, stream.bidi.login)) {
       this.failAll(error);
       return;
     }

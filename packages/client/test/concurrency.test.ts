@@ -59,6 +59,19 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await held.unlock()).toBe(false);
   });
 
+  test('a lock that has been held since before the last compaction is waited for', async () => {
+    await using mine = await session();
+    await using other = await session();
+    const held = await lock(mine, 'long');
+    for (let i = 0; i < 3; i++) await client.kv.put('meanwhile', `${i}`);
+    const { header } = await client.kv.put('meanwhile', 'last');
+    await client.kv.compact(header.revision);
+    const next = lock(other, 'long');
+    await waiters('long', 2);
+    await held.unlock();
+    expect((await next).revision).toBeGreaterThan(held.revision);
+  });
+
   test('the same session holds the same lock; another one is told that it is taken', async () => {
     await using mine = await session();
     await using other = await session();
@@ -127,6 +140,35 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await leader(client, 'elect')).toBeNull();
     aborter.abort();
     await observing;
+  });
+
+  test('a mirror that stopped in the middle of a copy or of a revision leaves nothing out when it goes on', async () => {
+    const options = { prefix: 'mid/', destinationPrefix: 'mid-copy/', maxTxnOps: 2 };
+    const putFive = (value: string) =>
+      client.kv
+        .txn()
+        .do(...['a', 'b', 'c', 'd', 'e'].map((key) => op.put(`mid/${key}`, value)))
+        .commit();
+    const copied = async (): Promise<string[]> =>
+      (await client.kv.range(prefix('mid-copy/'))).kvs.map(({ value }) => Buffer.from(value).toString());
+    /** Goes on behind `last`, until that is done or one step. @returns up to where everything is written */
+    const run = async (last: number | null, until: number): Promise<number> => {
+      const from = last === null ? {} : { revision: last + 1 };
+      for await (const { revision } of mirror(client, client, { ...options, ...from }))
+        if (revision >= until) return revision;
+      throw new Error('a mirror does not end');
+    };
+    const first = (await putFive('1')).header.revision;
+    const begun = await run(null, 0);
+    expect([begun, (await copied()).length]).toEqual([0, 2]);
+    const last = await run(null, first);
+    expect(await copied()).toEqual(['1', '1', '1', '1', '1']);
+    const second = (await putFive('2')).header.revision;
+    const part = await run(last, last);
+    expect(part).toBeLessThan(second);
+    expect(await copied()).toEqual(['2', '2', '1', '1', '1']);
+    await run(part, second);
+    expect(await copied()).toEqual(['2', '2', '2', '2', '2']);
   });
 
   test('a mirror copies one revision, then what changes, and goes on where it was', async () => {

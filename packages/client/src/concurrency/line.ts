@@ -70,21 +70,21 @@ export async function enter(
   return { place: new Place(session, bytes, found.createRevision), found };
 }
 
-/** Who stands right before `place`; null when nobody does. */
+/** Who stood right before `place`, null when nobody did, as of `revision`. */
 export async function ahead(
   client: Client,
   name: string,
   place: Place,
   signal?: AbortSignal,
-): Promise<KeyValue | null> {
-  const { kvs } = await client.kv.range(prefix(`${name}/`), {
+): Promise<{ readonly kv: KeyValue | null; readonly revision: number }> {
+  const { header, kvs } = await client.kv.range(prefix(`${name}/`), {
     limit: 1,
     sortBy: 'create',
     order: 'descend',
     maxCreateRevision: place.revision - 1,
     ...(signal && { signal }),
   });
-  return kvs[0] ?? null;
+  return { kv: kvs[0] ?? null, revision: header.revision };
 }
 
 /**
@@ -97,8 +97,8 @@ export async function waitForHead(name: string, place: Place, signal?: AbortSign
   try {
     for (;;) {
       const before = await ahead(session.client, name, place, both);
-      if (before === null) break;
-      await gone(session.client, before, both);
+      if (before.kv === null) break;
+      await gone(session.client, before.kv.key, before.revision, both);
     }
     // The lease may have ended while this waited: only a key that is still there holds anything.
     const own = await session.client.kv.get(place.key, { signal: both });
@@ -115,8 +115,8 @@ export function sessionExpired(cause?: unknown): ClientError {
   return new ClientError('SESSION_EXPIRED', errorFacts.SESSION_EXPIRED.message, { status: 'UNKNOWN', cause });
 }
 
-/** Until that life of the key is over. */
-async function gone(client: Client, kv: KeyValue, signal: AbortSignal): Promise<void> {
-  await using watch = client.watch(kv.key, { startRevision: kv.modRevision + 1, without: 'puts', signal });
+/** Until the key is gone, which was there at `revision`. Not from when it was written: that may be compacted by now. */
+async function gone(client: Client, key: Uint8Array, revision: number, signal: AbortSignal): Promise<void> {
+  await using watch = client.watch(key, { startRevision: revision + 1, without: 'puts', signal });
   for await (const batch of watch) if (batch.events.length > 0) return;
 }

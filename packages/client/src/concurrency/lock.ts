@@ -41,7 +41,7 @@ export async function lock(
 /** Takes the lock if it is free now; null if somebody else has it. */
 export async function tryLock(session: LeaseSession, name: string): Promise<HeldLock | null> {
   const { place } = await enter(session, name, '');
-  if ((await ahead(session.client, name, place)) === null) {
+  if ((await ahead(session.client, name, place)).kv === null) {
     const own = await session.client.kv.get(place.key);
     if (own?.createRevision === place.revision) return new HeldLock(session, place.key, place.revision);
     throw sessionExpired();
