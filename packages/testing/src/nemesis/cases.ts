@@ -16,7 +16,7 @@ import { PARTITIONS } from './cases/partitions.ts';
 import { type Case, until } from './cases/script.ts';
 import { removeClocks, TIME } from './cases/time.ts';
 import type { WorkerKind } from './workload.ts';
-import { inWorld, type Verdict } from './world.ts';
+import { inWorld, type Verdict, type World } from './world.ts';
 
 export const CASES: readonly Case[] = [
   ...CRASHES,
@@ -42,18 +42,29 @@ export function unableToRun({ only, unable }: Case, kind: ServerKind): string | 
   return only === undefined || only === kind ? (unable?.() ?? null) : `of ${only} alone`;
 }
 
-/** The case in a world of its own. @throws CaseFailure when the script finds a promise broken */
+/** Answered calls of the load without which a case shows nothing: before its script, and again from its beginning on. */
+const LEAST_CALLS = 100;
+
+/** The case in a world of its own. @throws CaseFailure when the script finds a promise broken, or there was no load */
 export function caseVerdict(
   { number, options = {}, script }: Case,
   kind: ServerKind,
   seed: string,
 ): Promise<Verdict> {
   return inWorld({ kind, size: 3, seed: `${seed}/${number}`, load: LOAD, ...options }, async (world) => {
-    // Something has to be going on when the fault comes.
-    const answered = () => world.recorder.calls.filter(({ outcome }) => outcome.kind === 'ok').length;
-    await until('the load has begun', 90_000, () => answered() > 100);
+    // Something has to be going on when the fault comes, and to go on with it and after it.
+    await until('the load has begun', 90_000, () => answeredToLoad(world) > LEAST_CALLS);
+    const before = answeredToLoad(world);
     await script(world);
+    await until('the load has gone on', 60_000, () => answeredToLoad(world) - before > LEAST_CALLS);
   });
+}
+
+/** What scripts and operators ask themselves is no load. */
+function answeredToLoad({ recorder }: World): number {
+  return recorder.calls.filter(
+    ({ client, outcome }) => outcome.kind === 'ok' && !/^(script|operator)/.test(client),
+  ).length;
 }
 
 /** The same in one line: `ok, ...`, `skipped: ...`, or what was broken. */

