@@ -5,15 +5,28 @@
  */
 import { etcdApi } from '@quorate/proto';
 import type { ServerConfig } from './config/config.ts';
+import type { MetricsSource } from './http/metrics/source.ts';
 import type { NetworkHost, World } from './member-config.ts';
-import { type Network, NO_PEERS } from './network.ts';
-import { createPeerNetwork } from './peers/peer-network.ts';
+import { NO_PEERS } from './network.ts';
+import { peerMetrics } from './peers/metrics.ts';
+import { createPeerNetwork, type PeerNetwork } from './peers/peer-network.ts';
 
-export function peerWorld(config: ServerConfig, world: World): World {
-  if (world.network !== NO_PEERS) return world;
+export interface PeerWorld extends World {
+  /** What the real network tells about itself; nothing, when the world has another. */
+  readonly peerMetrics: MetricsSource;
+}
+
+export function peerWorld(config: ServerConfig, world: World): PeerWorld {
+  let network: PeerNetwork | null = null;
+  const metrics = peerMetrics(() => network);
+  if (world.network !== NO_PEERS) return { ...world, peerMetrics: metrics };
   return {
     ...world,
-    network: (host) => openNetwork(config, host),
+    peerMetrics: metrics,
+    network: async (host) => {
+      network = await openNetwork(config, host);
+      return network;
+    },
     fetchCluster: async (urls, timeoutMs) => {
       const { fetchCluster } = await import('./peers/join.ts');
       return fetchCluster(urls, { env: world.env, timeoutMs });
@@ -21,7 +34,7 @@ export function peerWorld(config: ServerConfig, world: World): World {
   };
 }
 
-async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Network> {
+async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<PeerNetwork> {
   const { env } = host;
   const options = {
     env,

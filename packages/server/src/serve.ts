@@ -46,7 +46,8 @@ const CUT_GRACE_MS = 200;
 /** @throws ConfigError, DataFolderError, BootstrapError, and the errors of log, store and listeners: nothing is left open then */
 export async function startServer(config: ServerConfig, world: World): Promise<Server> {
   for (const warning of config.warnings) world.env.log.log('warn', warning);
-  const member = await startMember(memberConfig(config, world), peerWorld(config, world), createLessor);
+  const peers = peerWorld(config, world);
+  const member = await startMember(memberConfig(config, world), peers, createLessor);
   // What is open so far; the newest closes first.
   const opened: (() => unknown)[] = [() => member.stop()];
   try {
@@ -66,6 +67,7 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
       ...(front.handOver === undefined ? {} : { http: front.handOver }),
     });
     front.addMetrics(serverMetrics(transport, services));
+    front.addMetrics(peers.peerMetrics);
     const server = new RunningServer(member, services, transport, front);
     // From here on it closes all the others.
     opened.splice(0, opened.length, () => server.stop());

@@ -36,6 +36,7 @@ import {
 import type { LogGate } from './log-gate.ts';
 import type { ClusterView, PeerLimits } from './options.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
+import type { PeerTraffic } from './traffic.ts';
 
 export interface IncomingHost {
   /** A member, or one who introduced itself. */
@@ -45,6 +46,8 @@ export interface IncomingHost {
   introduced(from: bigint, peerUrls: readonly string[]): boolean;
   /** The last stream of it has ended. */
   left(from: bigint): void;
+  /** Of one who was let in. */
+  traffic(from: bigint): PeerTraffic;
   /** A peer was let in: it is there. */
   heard(from: bigint): void;
   message(from: bigint, bytes: Uint8Array): void;
@@ -168,8 +171,9 @@ export class Incoming {
   #openSnapshot(call: StreamCall): StreamListener {
     const caller = this.#letIn(call, null);
     if (caller === null) return DEAF;
-    const { host, limits } = this.#parts;
+    const { env, host, limits } = this.#parts;
     const { from } = caller;
+    const traffic = host.traffic(from);
     const listener = host.snapshotListener();
     if (listener === null) {
       this.#refuse(call, { code: 'PEER_BUSY', message: 'no snapshots are taken in here now', from });
@@ -182,7 +186,12 @@ export class Incoming {
       older.call.end(Status.ABORTED, 'replaced by a newer snapshot');
       older.intake.fail(new PeerError('PEER_UNREACHABLE', 'the snapshot was interrupted'));
     }
-    const intake = new SnapshotIntake(call, limits.snapshotWindowBytes);
+    const counted = traffic.snapshotsReceived.begin(env.monotonicMs());
+    let isTaken = false;
+    const intake = new SnapshotIntake(call, limits.snapshotWindowBytes, () => {
+      if (!isTaken) traffic.receivedFailures++;
+      counted(isTaken, env.monotonicMs());
+    });
     const open = { call, intake };
     let isBegun = false;
     let alive: Timer | null = null;
@@ -195,6 +204,7 @@ export class Incoming {
     const conclude = (error: Error | null): void => {
       if (this.#snapshots.get(from) !== open) return;
       forget();
+      isTaken = error === null;
       const outcome =
         error === null ? frame(FrameKind.success) : jsonFrame(FrameKind.failure, failureOf(error));
       call.write(encodeFrames([outcome]));
@@ -261,6 +271,7 @@ export class Incoming {
       call.reply(encodeFrames([refusalFrame(this.#parts.own, judged)]));
       return;
     }
+    this.#parts.host.traffic(judged.from).receivedBytes += request.length;
     const reply = (error: Error | null, response: Uint8Array | null): void => {
       const outcome =
         error === null
@@ -356,6 +367,8 @@ export class Incoming {
     isExpected: (frame: Frame) => boolean,
   ): Frame[] | null {
     let reason: string;
+    const traffic = this.#parts.host.traffic(from);
+    traffic.receivedBytes += bytes.length;
     try {
       const frames = decodeFrames(bytes);
       if (frames.every(isExpected)) return frames;
@@ -363,6 +376,7 @@ export class Incoming {
     } catch (error) {
       reason = (error as Error).message;
     }
+    traffic.receivedFailures++;
     const name = formatId(from);
     this.#parts.gate.log(`broken ${name}`, 'warn', 'ended a stream of a peer that breaks the protocol', {
       'remote-address': call.peer,

@@ -15,12 +15,13 @@
 import type { Env, Timer } from '../env.ts';
 import type { MessageKind } from '../network.ts';
 import { PeerError, REFUSALS } from './errors.ts';
-import { encodeFrames, type Frame, FrameKind, numberFrame } from './frames.ts';
+import { encodeFrames, type Frame, FrameKind, numberFrame, readNumber } from './frames.ts';
 import { type Channel, type Identity, Path } from './handshake.ts';
 import { helloMetadata } from './hello.ts';
 import type { PeerLimits } from './options.ts';
 import { OutgoingStream, type OutgoingStreamOptions } from './outgoing-stream.ts';
 import { SendQueue } from './send-queue.ts';
+import type { PeerTraffic } from './traffic.ts';
 
 export interface LinkParts {
   readonly env: Env;
@@ -28,6 +29,7 @@ export interface LinkParts {
   readonly to: bigint;
   readonly channel: Channel;
   readonly limits: PeerLimits;
+  readonly traffic: PeerTraffic;
   readonly connection: Pick<OutgoingStreamOptions, 'credentials' | 'names'>;
 }
 
@@ -55,6 +57,8 @@ export class Link {
   #attempts = 0;
   #openSinceMs: number | null = null;
   #heardMs = 0;
+  /** When the newest ping that was answered had left, which is what a ping says. */
+  #answeredMs = 0;
   #flushScheduled = false;
   #lastRefused = false;
   #closed = false;
@@ -106,10 +110,10 @@ export class Link {
 
   send(message: Uint8Array, kind: MessageKind): void {
     if (this.#stream === null) {
-      this.#host.onDrop();
+      this.#dropped(1);
       return;
     }
-    if (this.#queue.push(kind, message) > 0) this.#host.onDrop();
+    this.#dropped(this.#queue.push(kind, message));
     if (this.#flushScheduled || !this.#stream.isOpen) return;
     this.#flushScheduled = true;
     queueMicrotask(() => {
@@ -136,7 +140,7 @@ export class Link {
     this.#retry?.cancel();
     this.#retry = null;
     if (this.#closed || this.#urls.length === 0) return;
-    const { env, own, to, channel, limits, connection } = this.#parts;
+    const { env, own, to, channel, limits, connection, traffic } = this.#parts;
     this.#stream = new OutgoingStream(
       {
         ...connection,
@@ -149,6 +153,7 @@ export class Link {
         maxMessageBytes: limits.maxMessageBytes,
         handshakeMs: limits.handshakeMs,
         inFlightBytes: limits.inFlightBytes,
+        traffic,
       },
       {
         onOpen: () => this.#opened(),
@@ -163,6 +168,7 @@ export class Link {
     const { env } = this.#parts;
     this.#openSinceMs = env.monotonicMs();
     this.#heardMs = this.#openSinceMs;
+    this.#answeredMs = this.#openSinceMs;
     this.#lastRefused = false;
     this.#armPing();
     this.#host.onOpen(this.url);
@@ -171,11 +177,17 @@ export class Link {
 
   #heard(frame: Frame): void {
     if (frame.kind !== FrameKind.pong) throw new PeerError('PEER_PROTOCOL', 'a frame that is no pong');
-    this.#heardMs = this.#parts.env.monotonicMs();
+    const { env, channel, traffic } = this.#parts;
+    this.#heardMs = env.monotonicMs();
+    const pingedMs = readNumber(frame);
+    // A peer may say anything.
+    if (channel !== 'control' || !(pingedMs > this.#answeredMs && pingedMs <= this.#heardMs)) return;
+    this.#answeredMs = pingedMs;
+    traffic.roundTrips.observe((this.#heardMs - pingedMs) / 1_000);
   }
 
   #ended(error: PeerError): void {
-    const { env, limits } = this.#parts;
+    const { env, limits, channel, traffic } = this.#parts;
     const url = this.url;
     const wasOpen = this.#openSinceMs !== null;
     // One that was lost at once, again and again, is no better than one that was never made.
@@ -186,13 +198,22 @@ export class Link {
     this.#lastRefused = (REFUSALS as readonly string[]).includes(error.code);
     const dropped = this.#queue.clear();
     if (this.#closed) return;
+    if (wasOpen && channel === 'control') traffic.disconnects++;
     this.#urlIndex = (this.#urlIndex + 1) % Math.max(1, this.#urls.length);
     const delayMs = Math.min(limits.maxReconnectMs, limits.reconnectMs * 2 ** Math.min(this.#attempts, 10));
     this.#attempts++;
     const spreadMs = delayMs / 2 + (env.randomInt(1_000) / 1_000) * (delayMs / 2);
     this.#retry = env.setTimer(spreadMs, () => this.#dialNow());
-    if (dropped > 0 || wasOpen) this.#host.onDrop();
+    this.#dropped(dropped);
+    // What was on its way may not have arrived.
+    if (wasOpen) this.#host.onDrop();
     this.#host.onDown(error, url, wasOpen);
+  }
+
+  #dropped(count: number): void {
+    if (count === 0) return;
+    this.#parts.traffic.sentFailures += count;
+    this.#host.onDrop();
   }
 
   #armPing(): void {

@@ -16,6 +16,7 @@ import { PeerError } from './errors.ts';
 import { decodeFrames, type Frame, FrameKind, readTexts } from './frames.ts';
 import { type Identity, parseId } from './handshake.ts';
 import type { Names } from './names.ts';
+import type { PeerTraffic } from './traffic.ts';
 
 export interface OutgoingStreamOptions extends ConnectionOptions {
   readonly env: Env;
@@ -27,6 +28,7 @@ export interface OutgoingStreamOptions extends ConnectionOptions {
   readonly to: bigint;
   readonly handshakeMs: number;
   readonly inFlightBytes: number;
+  readonly traffic: PeerTraffic;
 }
 
 export interface OutgoingStreamListener {
@@ -111,6 +113,7 @@ export class OutgoingStream {
   write(message: Buffer): void {
     if (this.#state !== 'open') return;
     this.#inFlightBytes += message.length;
+    this.#options.traffic.sentBytes += message.length;
     this.#call!.write(message, () => {
       const wasFull = !this.hasRoom;
       this.#inFlightBytes -= message.length;
@@ -130,6 +133,7 @@ export class OutgoingStream {
       if (this.#calls.delete(key)) done(error, response);
     };
     this.#calls.set(key, (error) => finish(error, undefined));
+    this.#options.traffic.sentBytes += request.length;
     const cancel = this.#connection!.unary(path, metadata, request, (error, response) => {
       finish(error, response);
     });

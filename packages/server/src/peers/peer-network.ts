@@ -36,10 +36,14 @@ import { LogGate } from './log-gate.ts';
 import { Names } from './names.ts';
 import { type ClusterView, type PeerLimits, type PeerNetworkOptions, peerLimits } from './options.ts';
 import type { Peer } from './peer.ts';
+import { PeerTraffic } from './traffic.ts';
 
 export interface PeerNetwork extends Network {
+  readonly memberId: bigint;
   /** Where peers connect: `127.0.0.1:2380`, or the path of a socket. */
   readonly addresses: readonly string[];
+  /** Members and remotes, and what went to and fro since they are known. */
+  traffic(): Iterable<readonly [id: bigint, traffic: PeerTraffic]>;
 }
 
 /** How long after the last byte the transport looks whether a connection is still one, in silences. */
@@ -59,6 +63,7 @@ export async function createPeerNetwork(options: PeerNetworkOptions): Promise<Pe
 }
 
 class GrpcNetwork implements PeerNetwork {
+  readonly memberId: bigint;
   readonly addresses: string[] = [];
   readonly #options: PeerNetworkOptions;
   readonly #own: Identity;
@@ -71,6 +76,7 @@ class GrpcNetwork implements PeerNetwork {
   readonly #named = new Map<bigint, readonly string[]>();
   /** Members and remotes. */
   readonly #peers = new Map<bigint, Peer>();
+  readonly #traffic = new Map<bigint, PeerTraffic>();
   readonly #incoming: Incoming;
   /** Made when somebody asks over HTTP/1. */
   #http: HttpServer | null = null;
@@ -90,6 +96,7 @@ class GrpcNetwork implements PeerNetwork {
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
     const { env, clusterId, memberId, serverVersion } = options;
+    this.memberId = memberId;
     this.#own = {
       clusterId,
       memberId,
@@ -105,10 +112,11 @@ class GrpcNetwork implements PeerNetwork {
       limits,
       gate: this.#gate,
       host: {
-        isKnown: (id) => this.#peers.has(id) || this.#members.has(id) || this.#named.has(id),
+        isKnown: (id) => this.#isKnown(id),
         isRemoved: options.isRemoved,
         introduced: (from, peerUrls) => this.#introduced(from, peerUrls),
         left: (from) => this.#left(from),
+        traffic: (from) => this.#trafficOf(from),
         heard: (from) => this.#peers.get(from)?.heard(),
         message: (from, bytes) => this.#onMessage?.(from, bytes),
         snapshotListener: () => this.#onSnapshot,
@@ -238,11 +246,11 @@ class GrpcNetwork implements PeerNetwork {
     if (this.#closed !== null) return;
     const before = this.#members;
     this.#members = new Map(peers);
+    for (const id of this.#named.keys()) if (this.#options.isRemoved(id)) this.#named.delete(id);
     for (const [id, peer] of this.#peers) {
       const isRemote = !before.has(id) && !this.#options.isRemoved(id);
       if (peers.has(id) || isRemote) continue;
-      this.#peers.delete(id);
-      this.#named.delete(id);
+      this.#forget(id);
       peer.close();
     }
     for (const id of peers.keys()) this.#direct(id);
@@ -271,13 +279,23 @@ class GrpcNetwork implements PeerNetwork {
     this.#named.delete(from);
     if (this.#members.has(from)) return;
     this.#peers.get(from)?.close();
-    this.#peers.delete(from);
+    this.#forget(from);
+  }
+
+  #forget(id: bigint): void {
+    this.#peers.delete(id);
+    this.#named.delete(id);
+    this.#traffic.delete(id);
   }
 
   /** Which of them is true shows when they are dialled: whoever answers says its id. */
   #direct(id: bigint): void {
     if (this.#Peer === null) {
-      void this.loadDialling();
+      this.loadDialling().catch((error: Error) => {
+        // Whoever replaced the files of a running program will start it anew; until then this is tried with each change.
+        const { message: reason } = error;
+        this.#gate.log('dialling', 'error', 'what dials peers cannot be loaded', { reason });
+      });
       return;
     }
     let peer = this.#peers.get(id);
@@ -296,7 +314,28 @@ class GrpcNetwork implements PeerNetwork {
       if (this.#closed !== null) return;
       for (const id of new Set([...this.#members.keys(), ...this.#named.keys()])) this.#direct(id);
     });
+    this.#loading.catch(() => {
+      this.#loading = null;
+    });
     return this.#loading;
+  }
+
+  #isKnown(id: bigint): boolean {
+    return this.#peers.has(id) || this.#members.has(id) || this.#named.has(id);
+  }
+
+  #trafficOf(id: bigint): PeerTraffic {
+    let traffic = this.#traffic.get(id);
+    if (traffic === undefined) {
+      traffic = new PeerTraffic();
+      // What still comes of one who was just removed counts for nothing.
+      if (this.#isKnown(id)) this.#traffic.set(id, traffic);
+    }
+    return traffic;
+  }
+
+  traffic(): Iterable<readonly [bigint, PeerTraffic]> {
+    return this.#traffic;
   }
 
   connectedSince(id: bigint): number | null {
@@ -324,6 +363,7 @@ class GrpcNetwork implements PeerNetwork {
         own: this.#own,
         to,
         limits: this.#limits,
+        traffic: this.#trafficOf(to),
         connection: { names: this.#names, ...(credentials === undefined ? {} : { credentials }) },
         gate: this.#gate,
         snapshotBytesPerSec: snapshotBytesPerSec ?? Number.POSITIVE_INFINITY,

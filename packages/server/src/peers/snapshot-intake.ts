@@ -20,10 +20,13 @@ export class SnapshotIntake implements SnapshotContent {
   #complete = false;
   #closed = false;
   #error: Error | null = null;
+  readonly #onFail: () => void;
 
-  constructor(call: StreamCall, windowBytes: number) {
+  /** @param onFail no more will come, for whatever reason; at most once */
+  constructor(call: StreamCall, windowBytes: number, onFail: () => void = () => {}) {
     this.#call = call;
     this.#windowBytes = windowBytes;
+    this.#onFail = onFail;
   }
 
   /** All content has come. */
@@ -48,6 +51,7 @@ export class SnapshotIntake implements SnapshotContent {
   fail(error: Error): void {
     if (this.#error !== null) return;
     this.#error = error;
+    this.#onFail();
     this.#chunks = [];
     this.#heldBytes = 0;
     this.#serve();

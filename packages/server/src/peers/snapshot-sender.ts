@@ -19,6 +19,7 @@ import { type Identity, Path } from './handshake.ts';
 import { helloMetadata } from './hello.ts';
 import type { PeerLimits } from './options.ts';
 import { OutgoingStream, type OutgoingStreamOptions } from './outgoing-stream.ts';
+import type { PeerTraffic } from './traffic.ts';
 
 export interface SnapshotSenderParts {
   readonly env: Env;
@@ -28,6 +29,7 @@ export interface SnapshotSenderParts {
   readonly limits: PeerLimits;
   /** Infinity: no limit. */
   readonly bytesPerSec: number;
+  readonly traffic: PeerTraffic;
   readonly connection: Pick<OutgoingStreamOptions, 'credentials' | 'names'>;
 }
 
@@ -35,6 +37,7 @@ export class SnapshotSender {
   readonly #parts: SnapshotSenderParts;
   readonly #content: SnapshotContent;
   readonly #done: (error: Error | null) => void;
+  readonly #counted: ReturnType<PeerTraffic['snapshotsSent']['begin']>;
   readonly #stream: OutgoingStream;
   #sentBytes = 0;
   #takenBytes = 0;
@@ -57,8 +60,9 @@ export class SnapshotSender {
     this.#parts = parts;
     this.#content = content;
     this.#done = done;
-    const { env, own, to, url, limits, connection } = parts;
+    const { env, own, to, url, limits, connection, traffic } = parts;
     this.#progressMs = env.monotonicMs();
+    this.#counted = traffic.snapshotsSent.begin(this.#progressMs);
     this.#stream = new OutgoingStream(
       {
         ...connection,
@@ -71,6 +75,7 @@ export class SnapshotSender {
         maxMessageBytes: limits.maxMessageBytes,
         handshakeMs: limits.handshakeMs,
         inFlightBytes: limits.snapshotWindowBytes,
+        traffic,
       },
       {
         onOpen: () => {
@@ -182,6 +187,9 @@ export class SnapshotSender {
     this.#ended = true;
     this.#rateTimer?.cancel();
     this.#stallTimer?.cancel();
+    const { env, traffic } = this.#parts;
+    if (error !== null) traffic.sentFailures++;
+    this.#counted(error === null, env.monotonicMs());
     this.#content.close();
     this.#done(error);
   }

@@ -31,7 +31,7 @@ async function pair(limits = {}) {
   one.onReport((report) => reports.push(report));
   two.setPeers(new Map([[1n, [urlOf(one)]]]));
   one.setPeers(new Map([[2n, [proxy.url]]]));
-  await until(() => one.connectedSince(2n) !== null && proxy.dialledCount === 2);
+  await until(() => one.connectedSince(2n) !== null && proxy.dialledCount >= 2);
   return { one, two, proxy, came, reports };
 }
 
