@@ -58,7 +58,10 @@ export class Doorbell {
     else this.#port.postMessage(null);
   }
 
-  /** From now on runs `work` whenever there is some: at most once a turn of the event loop. */
+  /**
+   * From now on runs `work` whenever there is some: at most once a turn of the event loop. Waiting on a word keeps no thread
+   * alive by itself; listening to a port does.
+   */
   listen(hasWork: () => boolean, work: () => void): void {
     if (this.#port === null) void this.#waitAgainAndAgain(hasWork, work);
     else {

@@ -1,7 +1,7 @@
 /**
  * The trial: one server after the other under the same load, in turns; prints a Markdown table of medians.
  *
- *     node --conditions=@quorate/source benchmarks/trials/two-threads/run.ts [--service kv|trivial] [--pin] [--quick] [--repeats N]
+ *     node --conditions=@quorate/source benchmarks/trials/two-threads/run.ts [--service kv|trivial] [--pin] [--clients 1,64,256]
  */
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -29,11 +29,6 @@ const OPERATIONS: readonly Operation[] = [
   { kind: 'get', serializable: false },
   { kind: 'put', valueBytes: VALUE_BYTES },
 ];
-/** Connections, and clients on each. */
-const CLIENTS: readonly (readonly [number, number])[] = [
-  [8, 8],
-  [16, 16],
-];
 /** As the executable's first line sets them. */
 const HEAP = ['--max-semi-space-size=32', '--initial-old-space-size=128'];
 
@@ -44,10 +39,14 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     repeats: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '3' },
+    clients: { type: 'string', default: '1,64,256' },
     /** Small rings are full now and then: for the test. */
     'ring-bytes': { type: 'string', default: String(DEFAULT_RING_BYTES) },
   },
 });
+
+/** Clients to how many connections they share. */
+const CONNECTIONS: Readonly<Record<string, number>> = { 1: 1, 64: 8, 256: 16 };
 
 interface Figures {
   readonly perSec: number;
@@ -106,15 +105,17 @@ async function measure(
   server: Server,
   generator: GeneratorProcess,
   operation: Operation,
-  [connections, clientsPerConnection]: readonly [number, number],
+  clients: string,
 ): Promise<Figures> {
+  const connections = CONNECTIONS[clients];
+  if (connections === undefined) throw new RangeError('clients are 1, 64 or 256');
   const job: Job = {
     kind: 'closed',
     endpoints: [server.endpoint],
     serverPids: [server.pid],
     serverFolder: tmpdir(),
     connections,
-    clientsPerConnection,
+    clientsPerConnection: Number(clients) / connections,
     mix: [{ operation, keys: { order: 'random', keys: KEYS }, weight: 1 }],
     span: flags.quick ? { warmupSec: 0.1, seconds: 0.2 } : { warmupSec: 1, seconds: Number(flags.seconds) },
   };
@@ -166,8 +167,8 @@ async function round(threads: Threads, generator: GeneratorProcess): Promise<Map
     }
     const all = new Map<string, Figures>();
     for (const operation of OPERATIONS) {
-      for (const clients of CLIENTS) {
-        const name = `${operation.kind}, ${clients[0] * clients[1]} clients`;
+      for (const clients of flags.clients.split(',')) {
+        const name = `${operation.kind}, ${clients} clients`;
         all.set(name, await measure(server, generator, operation, clients));
       }
     }
