@@ -1,4 +1,4 @@
 import { packageBuild } from '../../tsup.base.ts';
 
-// Workspace packages stay outside: their worker files and native parts are found from where they are installed.
-export default packageBuild({ entry: ['src/index.ts', 'src/main.ts'] });
+// For programs that embed a server: workspace packages stay outside. The executable is built by tsup.program.config.ts.
+export default packageBuild({ entry: ['src/index.ts', 'src/compiled-code.ts'] });
