@@ -179,6 +179,18 @@ describe('metrics', () => {
     }
   });
 
+  test('a member of several tells about the others, connected or not', async () => {
+    const port = await start({
+      name: 'one',
+      'initial-cluster': 'one=http://127.0.0.1:7,two=http://127.0.0.1:8',
+      'initial-advertise-peer-urls': 'http://127.0.0.1:7',
+    });
+    const { body } = await ask(port, '/metrics');
+    expect(body).toMatch(/^etcd_network_known_peers\{Local="[0-9a-f]+",Remote="[0-9a-f]+"\} 1$/m);
+    expect(body).toMatch(/^etcd_network_active_peers\{Local="[0-9a-f]+",Remote="[0-9a-f]+"\} 0$/m);
+    expect(body).toMatch(/^etcd_network_peer_sent_failures_total\{To="[0-9a-f]+"\} \d+$/m);
+  });
+
   test('parts may add sources; a name that is not in the catalogue is a mistake of ours', async () => {
     http = { stop: async () => {} } as HttpServer;
     const sources: MetricsSource[] = [];
