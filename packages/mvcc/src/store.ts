@@ -43,6 +43,7 @@ import {
   type WriteTransaction,
 } from './types.ts';
 import { StoreTransaction, type TransactionEnd } from './write-transaction.ts';
+import { lateWriter } from './writer/late-writer.ts';
 import { inlineWriter, threadedWriter, type WriterPort } from './writer/port.ts';
 
 /** @throws BackendError when the files cannot be opened or are damaged */
@@ -152,7 +153,7 @@ export class MvccStore implements Store {
     const { blockKeys } = this.limits;
     if ('directory' in storage && inThread !== true) {
       const data = { directory: storage.directory, mapSizeBytes: this.#mapSizeBytes, blockKeys };
-      return threadedWriter(data, failpoint, (error) => this.#flusher.fail(error));
+      return lateWriter(() => threadedWriter(data, failpoint, (error) => this.#flusher.fail(error)));
     }
     return inlineWriter({ backend, blockKeys, failpoint: failpoint ?? (() => {}) }, afterPoll);
   }
