@@ -2,4 +2,5 @@
 # npm start: set up when needed, then become the server (no wrapper stays behind).
 top=$(dirname "$0")/..
 node "$top/scripts/setup.mjs" || exit $?
-exec "$top/node_modules/.bin/quorate" "$@"
+# The first line of the executable names its flags and takes `node` from the PATH.
+PATH=$top/node_modules/.bin:$PATH exec "$top/apps/quorate/bin/quorate.mjs" "$@"

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { cacheFolder, isOursAlone } from '../src/compiled-code.ts';
 import { node, run } from './support/run.ts';
 
@@ -44,14 +44,14 @@ describe('where compiled code is kept', () => {
 
   test('nor may a folder belong to another user than root, nor count where owners are not known', () => {
     const uid = process.geteuid!();
-    const real = process.geteuid;
     try {
-      process.geteuid = () => uid + 1;
+      const user = vi.spyOn(process as { geteuid(): number | undefined }, 'geteuid');
+      user.mockReturnValue(uid + 1);
       expect(isOursAlone(folder)).toBe(uid === 0);
-      process.geteuid = undefined;
+      user.mockReturnValue(undefined);
       expect(isOursAlone(folder)).toBe(false);
     } finally {
-      process.geteuid = real;
+      vi.restoreAllMocks();
     }
   });
 });
