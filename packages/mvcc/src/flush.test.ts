@@ -81,3 +81,34 @@ test('a closed store has no timer', async () => {
   await closed;
   expect(world.timers).toEqual([]);
 });
+
+test('whoever waits for the store when it is closed, or asks afterwards, is told that it is', async () => {
+  const world = new World();
+  const store = world.open();
+  put(store);
+  put(store);
+  const told: string[] = [];
+  const tell = (name: string) => (error: Error | null) => told.push(`${name} ${error?.name ?? 'done'}`);
+  const ask = (when: string): void => {
+    store.whenCompacted(1_000, tell(`compacted ${when}`));
+    store.defragment(tell(`defragmented ${when}`));
+    store.openImage(tell(`image ${when}`));
+  };
+  ask('before');
+  const closed = store.close();
+  world.advance(0);
+  await closed;
+  ask('after');
+  world.advance(0);
+  expect(told.map((line) => line.split(' ', 2).join(' ')).toSorted()).toEqual([
+    'compacted after',
+    'compacted before',
+    'defragmented after',
+    'defragmented before',
+    'image after',
+    'image before',
+  ]);
+  const refused = told.filter((line) => line.endsWith('StoreClosedError'));
+  expect(refused).toEqual(expect.arrayContaining(['compacted before StoreClosedError']));
+  expect(refused.filter((line) => line.includes('after'))).toHaveLength(3);
+});

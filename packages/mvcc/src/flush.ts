@@ -330,6 +330,7 @@ export class Flusher {
   whenCompacted(revision: number, done: Done): void {
     if (this.#failed !== null) done(this.#failed);
     else if (revision <= this.#removalFinished) done(null);
+    else if (this.#closing) done(closed());
     else {
       this.#waitingRemoval.push({ revision, done });
       this.advance();
@@ -339,6 +340,7 @@ export class Flusher {
   flush(done: Done): void {
     if (this.#failed !== null) done(this.#failed);
     else if (this.#durable.index >= this.#appliedIndex) done(null);
+    else if (this.#closing) done(closed());
     else {
       this.#waitingFlush.push({ index: this.#appliedIndex, done });
       this.advance();
@@ -371,7 +373,7 @@ export class Flusher {
   /** Why no image can be taken any more. */
   #gone(): Error | null {
     if (this.#failed !== null) return this.#failed;
-    if (this.#closing) return new StoreClosedError('the store is closed');
+    if (this.#closing) return closed();
     return this.#retired ? replaced() : null;
   }
 
@@ -427,6 +429,7 @@ export class Flusher {
 
   defragment(done: Done): void {
     if (this.#failed !== null) done(this.#failed);
+    else if (this.#closing) done(closed());
     else {
       this.#defragmenting.push(done);
       this.advance();
@@ -447,7 +450,7 @@ export class Flusher {
       const code = (error as { code?: string } | null)?.code;
       if (code === 'CANCELLED') {
         // The file that takes the place of this one was built in order: there is nothing to defragment in it.
-        end(this.#retired ? null : new StoreClosedError('the store was closed'));
+        end(this.#retired ? null : closed());
       } else if (error !== null && code !== MOVE_FAILED) end(error);
       else if (error !== null) this.fail(error);
       else {
@@ -471,13 +474,18 @@ export class Flusher {
     this.#removalUnderWay = removal.target;
   }
 
-  /** No new background work; what is under way is waited for by `close` in the writer's queue. */
+  /**
+   * No new background work; what is under way is waited for by `close` in the writer's queue. Who waits for more than that is
+   * told that the store is closed.
+   */
   close(done: Done): void {
     this.flush((error) => {
       this.#closing = true;
       this.#stopTimer();
-      for (const waiting of this.#waitingPins.splice(0))
-        waiting.done(new StoreClosedError('the store is closed'), null);
+      for (const waiting of this.#waitingPins.splice(0)) waiting.done(closed(), null);
+      for (const waiting of this.#waitingRemoval.splice(0)) waiting.done(closed());
+      for (const waiting of this.#defragmenting.splice(0)) waiting(closed());
+      for (const again of this.#waitHeads.splice(0)) again();
       if (error !== null) done(error);
       else this.#o.port.submit({ kind: 'close' }, (failure) => done(failure));
     });
@@ -490,6 +498,7 @@ export class Flusher {
       const wait = (): void => {
         if (this.#failed !== null || error !== null) done(error ?? this.#failed);
         else if (this.#retired) done(null);
+        else if (this.#closing) done(closed());
         else if (this.#sealedHeads === null && this.#lagRecords === 0) {
           this.#flushAll = false;
           done(null);
@@ -523,6 +532,10 @@ export class Flusher {
     for (const { done } of this.#waitingPins.splice(0)) done(error, null);
     for (const again of this.#waitHeads.splice(0)) again();
   }
+}
+
+function closed(): StoreClosedError {
+  return new StoreClosedError('the store is closed');
 }
 
 function replaced(): StoreReplacedError {
