@@ -191,7 +191,7 @@ export class Flusher {
   }
 
   #sealLog(): void {
-    const { view, meta, failpoint } = this.#o;
+    const { view, meta, port, failpoint } = this.#o;
     const state: AppliedState = {
       format: FORMAT,
       index: this.#appliedIndex,
@@ -206,17 +206,20 @@ export class Flusher {
     this.#sealedState = state;
     this.#dirty = false;
     failpoint('mvccAfterSeal');
-    this.#submit({ kind: 'log', records: segment.pack(), meta: changes, state }, () => {
-      view.reader.refresh();
-      failpoint('mvccBeforeDropSealed');
-      view.records.flushedMain = state.revision;
-      view.records.dropSealed(this.#o.limits.ringBytes);
-      meta.dropSealed();
-      this.#durable = state;
-      this.#sealedState = null;
-      this.#answerFlushes();
-      this.advance();
-    });
+    this.#submit(
+      { kind: 'log', records: segment.pack((bytes) => port.buffer(bytes)), meta: changes, state },
+      () => {
+        view.reader.refresh();
+        failpoint('mvccBeforeDropSealed');
+        view.records.flushedMain = state.revision;
+        view.records.dropSealed(this.#o.limits.ringBytes);
+        meta.dropSealed();
+        this.#durable = state;
+        this.#sealedState = null;
+        this.#answerFlushes();
+        this.advance();
+      },
+    );
   }
 
   #answerFlushes(): void {

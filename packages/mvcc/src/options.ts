@@ -70,7 +70,7 @@ export interface StoreLimits {
 }
 
 export const DEFAULT_LIMITS: StoreLimits = {
-  memtableBytes: 16 << 20,
+  memtableBytes: 8 << 20,
   flushBytes: 4 << 20,
   flushAfterMs: 1_000,
   headEntries: 100_000,

@@ -3,7 +3,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { BackendError } from './backend/backend.ts';
 import { lmdbBackendAgain } from './backend/lmdb.ts';
 import type { MvccFailpoint } from './failpoints.ts';
-import { ANSWER_NONE, ANSWER_THROW, type FromWorker, type ToWorker, type WriterData } from './writer/port.ts';
+import {
+  ANSWER_NONE,
+  ANSWER_THROW,
+  type FromWorker,
+  freeBuffer,
+  type ToWorker,
+  type WriterData,
+} from './writer/port.ts';
 import { StoreWriter } from './writer/store-writer.ts';
 
 const { directory, mapSizeBytes, blockKeys, failpoints } = workerData as WriterData;
@@ -31,8 +38,14 @@ port.on('message', ({ id, job }: ToWorker) => {
       const code = error instanceof BackendError ? error.code : 'UNKNOWN';
       port.postMessage({ id, error: { code, message: error.message } } satisfies FromWorker);
     } else if (result!.kind === 'heads') {
-      port.postMessage({ id, result: result! } satisfies FromWorker, [result!.blocks.buffer as ArrayBuffer]);
-    } else port.postMessage({ id, result: result! } satisfies FromWorker);
+      port.postMessage({ id, result: result!, spent: null } satisfies FromWorker, [
+        result!.blocks.buffer as ArrayBuffer,
+      ]);
+    } else {
+      const spent = job.kind === 'log' && !writer.keeps(job) ? (job.records.buffer as ArrayBuffer) : null;
+      port.postMessage({ id, result: result!, spent } satisfies FromWorker, spent === null ? [] : [spent]);
+    }
+    if (job.kind === 'heads' && !writer.keeps(job)) freeBuffer(job.entries.buffer as ArrayBuffer);
     if (job.kind === 'close') port.close();
   });
 });

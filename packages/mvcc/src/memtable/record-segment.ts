@@ -63,9 +63,13 @@ export class RecordSegment {
     };
   }
 
-  /** All records framed one after the other, `{ revision key, length 4 bytes, record }*`, in a buffer of its own. */
-  pack(): Uint8Array<ArrayBuffer> {
-    const packed = new Uint8Array(this.#bytes - this.#count * INDEX_BYTES);
+  /**
+   * All records framed one after the other, `{ revision key, length 4 bytes, record }*`.
+   * @param bufferOf where they go: a buffer of at least so many bytes, which nobody else uses
+   */
+  pack(bufferOf: (bytes: number) => ArrayBuffer): Uint8Array<ArrayBuffer> {
+    const length = this.#bytes - this.#count * INDEX_BYTES;
+    const packed = new Uint8Array(bufferOf(length), 0, length);
     let at = 0;
     for (let chunk = 0, index = 0; chunk < this.#chunks.length; chunk++) {
       // The last record of a chunk tells how much of it is used.

@@ -175,7 +175,7 @@ export class BuildCore {
 
   #flushRecords(): void {
     if (this.#records.active.count === 0) return;
-    const packed = this.#records.seal().pack();
+    const packed = this.#records.seal().pack((bytes) => new ArrayBuffer(bytes));
     this.#database.writer.write((transaction) => appendRecords(transaction, packed));
     this.#database.reader.refresh();
     this.#records.flushedMain = this.#main;

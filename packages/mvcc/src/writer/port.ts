@@ -11,6 +11,8 @@ import type { WriterJob, WriterResult } from './jobs.ts';
 import { StoreWriter, type StoreWriterOptions } from './store-writer.ts';
 
 export interface WriterPort {
+  /** A buffer of at least so many bytes for the next job: one that the writer gave back, when it has the size. */
+  buffer(bytes: number): ArrayBuffer;
   submit(job: WriterJob, done: (error: Error | null, result: WriterResult | null) => void): void;
   /** Ends the thread at once. */
   terminate(): Promise<void>;
@@ -34,6 +36,7 @@ export function inlineWriter(
     schedule();
   };
   return {
+    buffer: (bytes) => new ArrayBuffer(bytes),
     submit: (job, done) => {
       // Between a job and its answer there is a turn, as with a thread: what was committed can be seen before it is told.
       queue.push(() => writer.run(job, (error, result) => afterPoll(() => done(error, result))));
@@ -54,7 +57,8 @@ export interface WriterData {
 
 export type ToWorker = { readonly id: number; readonly job: WriterJob };
 export type FromWorker =
-  | { readonly id: number; readonly result: WriterResult }
+  /** `spent`: bytes of the job, which the writer is done with. */
+  | { readonly id: number; readonly result: WriterResult; readonly spent: ArrayBuffer | null }
   | { readonly id: number; readonly error: { readonly code: string; readonly message: string } }
   | { readonly failpoint: MvccFailpoint };
 
@@ -76,6 +80,7 @@ export function threadedWriter(
   const resourceLimits = { maxYoungGenerationSizeMb: 6 };
   const worker = new Worker(new URL(file, import.meta.url), { workerData, resourceLimits });
   const waiting = new Map<number, (error: Error | null, result: WriterResult | null) => void>();
+  const spare = new SpareBuffer();
   let lastId = 0;
   let ended = false;
   const fail = (error: Error): void => {
@@ -101,11 +106,15 @@ export function threadedWriter(
     const done = waiting.get(message.id)!;
     waiting.delete(message.id);
     if ('error' in message) done(new BackendError(message.error.code, message.error.message), null);
-    else done(null, message.result);
+    else {
+      if (message.spent !== null) spare.give(message.spent);
+      done(null, message.result);
+    }
   });
   worker.on('error', (error) => fail(error as Error));
   worker.on('exit', (code) => fail(new Error(`the writer thread ended with code ${code}`)));
   return {
+    buffer: (bytes) => spare.take(bytes),
     submit: (job, done) => {
       const id = ++lastId;
       if (ended) {
@@ -129,6 +138,35 @@ export function threadedWriter(
       await worker.terminate();
     },
   };
+}
+
+/** A larger one is not worth keeping: flushes are that large only while the disk does not keep up. */
+const MAX_SPARE_BYTES = 8 << 20;
+const SPARE_STEP_BYTES = 1 << 20;
+
+/**
+ * The buffer that flushes travel in, there and back. One for each would be 4 MiB of garbage outside of the heap, a few times a second, which two
+ * collectors leave where it is until their own heaps are due.
+ */
+class SpareBuffer {
+  #bytes: ArrayBuffer | null = null;
+
+  take(bytes: number): ArrayBuffer {
+    const kept = this.#bytes;
+    this.#bytes = null;
+    if (kept !== null && kept.byteLength >= bytes) return kept;
+    return new ArrayBuffer(Math.ceil(bytes / SPARE_STEP_BYTES) * SPARE_STEP_BYTES);
+  }
+
+  give(buffer: ArrayBuffer): void {
+    if (buffer.byteLength <= MAX_SPARE_BYTES) this.#bytes = buffer;
+    else freeBuffer(buffer);
+  }
+}
+
+/** Gives the memory back now instead of at the next collection. */
+export function freeBuffer(buffer: ArrayBuffer): void {
+  buffer.transfer(0);
 }
 
 function buffersOf(job: WriterJob): ArrayBuffer[] {

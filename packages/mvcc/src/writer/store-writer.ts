@@ -105,6 +105,11 @@ export class StoreWriter {
     }
   }
 
+  /** Whether the bytes of a job that is done are still needed: for the copy that is being made. */
+  keeps(job: WriterJob): boolean {
+    return this.#journal?.some((kept) => kept.job === job) ?? false;
+  }
+
   #canRunDuringCopy(job: WriterJob): boolean {
     const writes = job.kind === 'log' || job.kind === 'heads' || job.kind === 'remove';
     return writes && this.#journalBytes < MAX_JOURNAL_BYTES;
