@@ -3,8 +3,9 @@
  * in production; the simulator decides through `schedule` when a flush happens, and so what a crash interrupts.
  */
 import { type BatchContent, encodeBatch } from './batch.ts';
+import type { WrittenFrame } from './frame-writer.ts';
 import type { Lane, LaneEvents } from './lane.ts';
-import { SegmentWriter, type WriterOptions, type WriterState, type WrittenFrame } from './segment-writer.ts';
+import { SegmentWriter, type WriterOptions, type WriterState } from './segment-writer.ts';
 
 export class InlineLane implements Lane {
   readonly #writer: SegmentWriter;

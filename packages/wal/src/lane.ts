@@ -5,7 +5,7 @@
  * A lane keeps order, never calls back inside `submit`, and after `failed` calls nothing any more.
  */
 import type { BatchContent } from './batch.ts';
-import type { WrittenFrame } from './segment-writer.ts';
+import type { WrittenFrame } from './frame-writer.ts';
 
 export interface LaneEvents {
   /** These frames are durable, and with them the next batches, as many as the frames hold. */
@@ -15,8 +15,11 @@ export interface LaneEvents {
 }
 
 export interface Lane {
-  /** Queues a batch of `bytes` encoded bytes. Its contents are copied before this returns. */
-  submit(content: BatchContent, bytes: number): void;
+  /**
+   * Queues a batch of `bytes` encoded bytes. Its contents are copied before this returns.
+   * @param mayBlock it may also be made durable at once, on the caller's thread
+   */
+  submit(content: BatchContent, bytes: number, mayBlock: boolean): void;
   /** Segments below this number may go. */
   release(belowSegment: number): void;
   /** Does what waits, if the lane runs on the caller's thread. */

@@ -13,10 +13,10 @@ import { type BatchContent, batchBytes } from './batch.ts';
 import type { Disk } from './disk.ts';
 import { WalFailedError } from './errors.ts';
 import { encodeMarker } from './frame-body.ts';
+import type { WrittenFrame } from './frame-writer.ts';
 import type { Lane, LaneEvents } from './lane.ts';
 import type { LogIndex } from './log-index.ts';
 import { SegmentReader } from './segment-reader.ts';
-import type { WrittenFrame } from './segment-writer.ts';
 import { type TermIndex, type TermRun, termRuns } from './term-index.ts';
 import { MAX_ENTRY_BYTES, type SegmentInfo, type Wal, type WalBatch, type WalDone } from './wal.ts';
 
@@ -111,6 +111,7 @@ export class WriteAheadLog implements Wal {
         restartAt: restart && marker !== null ? { index: marker.index, term: marker.term } : null,
         callbacks: [done],
       },
+      batch.mayBlock ?? false,
     );
   }
 
@@ -236,14 +237,15 @@ export class WriteAheadLog implements Wal {
     this.#submit(
       { entries: [], hardState, marker: null, restart: false, lastIndex, lastTerm },
       { runs: [], entryCount: 0, restartAt: null, callbacks: [] },
+      false,
     );
   }
 
-  #submit(content: BatchContent, batch: Omit<UnderWay, 'bytes'>): void {
+  #submit(content: BatchContent, batch: Omit<UnderWay, 'bytes'>, mayBlock: boolean): void {
     const bytes = batchBytes(content);
     this.#underWay.push({ ...batch, bytes });
     this.#pendingBytes += bytes;
-    this.#lane!.submit(content, bytes);
+    this.#lane!.submit(content, bytes, mayBlock);
   }
 
   #onWritten(frames: readonly WrittenFrame[]): void {

@@ -2,7 +2,7 @@
  * The shared memory between caller and writer thread.
  *
  *   batches      caller -> writer: a byte ring of encoded batches, each in one piece, 8-byte aligned
- *   completions  writer -> caller: a ring of (batch count, segment, offset, bytes) per durable frame
+ *   completions  writer -> caller: a ring of (batch count, segment, offset, bytes, milliseconds it took) per durable frame
  *   control      counters that both sides watch; each has one writer
  *
  *   ring  [....|batch 3|batch 4|batch 5|WRAP....]
@@ -14,7 +14,7 @@
  * differences are used. Publishing is an Atomics store after the plain writes, reading an Atomics load before the plain reads.
  */
 import { assert } from './assert.ts';
-import type { WrittenFrame } from './segment-writer.ts';
+import type { WrittenFrame } from './frame-writer.ts';
 
 const WAKE = 0;
 const HEAD = 1;
@@ -27,9 +27,14 @@ const WORD_BYTES = 8;
 const WRAP = 0xffffffff;
 const MESSAGE = 0xfffffffe;
 const COMPLETIONS = 1024;
-const COMPLETION_FIELDS = 4;
+const COMPLETION_FIELDS = 5;
 /** Batches taken in one go, so that the list of them is bounded. */
 const MAX_TAKEN = 1024;
+
+/** A durable frame, and how long writing and syncing it took. */
+export interface TimedFrame extends WrittenFrame {
+  readonly tookMs: number;
+}
 
 export interface SharedRing {
   readonly control: SharedArrayBuffer;
@@ -99,14 +104,20 @@ export class RingProducer {
   }
 
   /** Durable frames since the last call. */
-  takeCompletions(): WrittenFrame[] {
+  takeCompletions(): TimedFrame[] {
     const done = Atomics.load(this.#control, DONE);
-    const frames: WrittenFrame[] = [];
+    const frames: TimedFrame[] = [];
     while (this.#seen !== done) {
       const at = (this.#seen & (COMPLETIONS - 1)) * COMPLETION_FIELDS;
       const fields = this.#completions;
       const batchCount = fields[at]!;
-      frames.push({ batchCount, segment: fields[at + 1]!, offset: fields[at + 2]!, bytes: fields[at + 3]! });
+      frames.push({
+        batchCount,
+        segment: fields[at + 1]!,
+        offset: fields[at + 2]!,
+        bytes: fields[at + 3]!,
+        tookMs: fields[at + 4]!,
+      });
       this.#seen = (this.#seen + 1) | 0;
     }
     Atomics.store(this.#control, SEEN, this.#seen);
@@ -210,7 +221,7 @@ export class RingConsumer {
   }
 
   /** Reports a durable frame; waits when the caller is a thousand frames behind. */
-  complete(frame: WrittenFrame): void {
+  complete(frame: TimedFrame): void {
     for (;;) {
       const count = this.wakeCount();
       const behind = (this.#done - Atomics.load(this.#control, SEEN)) >>> 0;
@@ -222,6 +233,7 @@ export class RingConsumer {
     this.#completions[at + 1] = frame.segment;
     this.#completions[at + 2] = frame.offset;
     this.#completions[at + 3] = frame.bytes;
+    this.#completions[at + 4] = frame.tookMs;
     this.#done = (this.#done + 1) | 0;
     Atomics.store(this.#control, DONE, this.#done);
     Atomics.notify(this.#control, DONE);

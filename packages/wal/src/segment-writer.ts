@@ -10,15 +10,15 @@
  */
 import { assert } from './assert.ts';
 import { viewBatch } from './batch.ts';
-import { BLOCK_BYTES, blockCount, CONTENT_AT, stampBlocks, stampOf } from './blocks.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { Failpoint, WalFailpointName } from './failpoints.ts';
-import { FRAME_HEADER_BYTES, FrameKind, sealFrame } from './frame.ts';
+import { FRAME_HEADER_BYTES, FrameKind } from './frame.ts';
 import { encodeSegmentHeader } from './frame-body.ts';
-import { fillGroup, planGroup } from './group.ts';
-import type { FramePlace } from './log-index.ts';
+import { contentOf, FrameWriter, frameBytes, type WrittenFrame } from './frame-writer.ts';
+import { planGroup } from './group.ts';
 import { joinPath, segmentName } from './segment-name.ts';
 import { SpareFiles } from './spares.ts';
+import { LogTail } from './tail.ts';
 
 /** Everything the writer must know to go on. Plain data: it is sent to the writer thread. */
 export interface WriterState {
@@ -45,15 +45,10 @@ export interface WriterOptions {
   readonly spareSegments: number;
   readonly noSync: boolean;
   readonly failpoint: Failpoint;
+  /** Where the log's end is kept, when another thread may write too. Default: memory of its own. */
+  readonly tail?: LogTail;
 }
 
-/** A frame that became durable. */
-export interface WrittenFrame extends FramePlace {
-  readonly batchCount: number;
-}
-
-/** Buffers larger than this are not kept for the next frame. */
-const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 const ALLOCATION_BYTES = 4096;
 
 export class SegmentWriter {
@@ -61,46 +56,43 @@ export class SegmentWriter {
   readonly #spares: SpareFiles;
   readonly #metadata: Buffer;
   readonly #segments: number[];
+  readonly #tail: LogTail;
+  readonly #frames: FrameWriter;
   #file: DiskFile | null = null;
-  #capacity = 0;
-  #offset: number;
-  #sequence: number;
-  #chain: number;
-  #lastIndex: number;
-  #lastTerm: number;
-  #hardState: Buffer;
   #marker: Buffer;
-  #blocks: Buffer = Buffer.alloc(0);
 
   constructor(options: WriterOptions, state: WriterState) {
     const { disk, directory, segmentBytes, spareSegments, noSync } = options;
     this.#options = options;
     this.#metadata = Buffer.from(state.metadata);
     this.#segments = [...state.segments];
-    this.#offset = state.offset;
-    this.#sequence = state.sequence;
-    this.#chain = state.chain;
-    this.#lastIndex = state.lastIndex;
-    this.#lastTerm = state.lastTerm;
-    this.#hardState = Buffer.from(state.hardState);
     this.#marker = Buffer.from(state.marker);
     this.#spares = new SpareFiles({ disk, directory, segmentBytes, limit: spareSegments, noSync });
+    const tail = options.tail ?? new LogTail();
+    tail.offset = state.offset;
+    tail.sequence = state.sequence;
+    tail.chain = state.chain;
+    tail.lastIndex = state.lastIndex;
+    tail.lastTerm = state.lastTerm;
+    tail.hardState = state.hardState;
+    this.#tail = tail;
+    this.#frames = new FrameWriter(tail, options);
     const newest = this.#segments.at(-1);
     if (newest === undefined) return;
-    this.#file = disk.open(joinPath(directory, segmentName(newest)), 'write');
-    this.#capacity = this.#file.size();
+    this.#openNewest(newest);
   }
 
   /** What a successor would start from. */
   get state(): WriterState {
+    const { offset, sequence, chain, lastIndex, lastTerm, hardState } = this.#tail;
     return {
       segments: [...this.#segments],
-      offset: this.#offset,
-      sequence: this.#sequence,
-      chain: this.#chain,
-      lastIndex: this.#lastIndex,
-      lastTerm: this.#lastTerm,
-      hardState: this.#hardState,
+      offset,
+      sequence,
+      chain,
+      lastIndex,
+      lastTerm,
+      hardState,
       marker: this.#marker,
       metadata: this.#metadata,
     };
@@ -118,44 +110,26 @@ export class SegmentWriter {
     const batches = encoded.map(viewBatch);
     for (let start = 0; start < batches.length; ) {
       const group = planGroup(batches, start);
-      const extent = blockCount(group.contentBytes) * BLOCK_BYTES;
+      const extent = frameBytes(group.contentBytes);
       // A segment cut for this frame starts from the state before it.
-      if (this.#offset + extent > this.#capacity) this.#makeRoom(extent);
-      const blocks = this.#blockBuffer(extent);
-      fillGroup(contentOf(blocks, group.contentBytes), group, batches, start);
-      if (group.hardState !== null) this.#hardState = Buffer.from(group.hardState);
+      if (this.#tail.offset + extent > this.#tail.capacity) this.#makeRoom(extent);
       if (group.marker !== null) this.#marker = Buffer.from(group.marker);
-      this.#lastIndex = group.lastIndex;
-      this.#lastTerm = group.lastTerm;
-      start += group.batchCount;
-      onCopied?.(start);
-      onFrame({ ...this.#writeLogFrame(blocks, group), batchCount: group.batchCount });
+      const file = this.#file;
+      assert(file !== null, 'a log frame is written into a segment');
+      const copied = start + group.batchCount;
+      onFrame(this.#frames.write(file, group, batches, start, () => onCopied?.(copied)));
+      start = copied;
     }
-  }
-
-  #writeLogFrame(blocks: Buffer, group: ReturnType<typeof planGroup>): FramePlace {
-    const { flags, firstIndex, entryCount } = group;
-    this.#seal(blocks, group.contentBytes, { kind: FrameKind.log, flags, firstIndex, entryCount });
-    const file = this.#file;
-    assert(file !== null, 'a log frame is written into a segment');
-    this.#pass('walBeforeWrite');
-    file.write(blocks, this.#offset);
-    this.#pass('walBeforeSync');
-    this.#sync(file);
-    this.#pass('walAfterSync');
-    const offset = this.#offset;
-    this.#offset += blocks.length;
-    return { segment: this.#segments.at(-1)!, offset, bytes: blocks.length };
   }
 
   /** Cuts a segment; a frame larger than a segment gets a longer file. */
   #makeRoom(extent: number): void {
     this.cut();
-    const needed = this.#offset + extent;
-    if (needed <= this.#capacity) return;
-    this.#capacity = Math.ceil(needed / ALLOCATION_BYTES) * ALLOCATION_BYTES;
-    this.#file!.preallocate(this.#capacity);
-    this.#sync(this.#file!);
+    const needed = this.#tail.offset + extent;
+    if (needed <= this.#tail.capacity) return;
+    this.#tail.capacity = Math.ceil(needed / ALLOCATION_BYTES) * ALLOCATION_BYTES;
+    this.#file!.preallocate(this.#tail.capacity);
+    this.#frames.sync(this.#file!);
   }
 
   /** Starts the next segment. Also creates the first. */
@@ -167,35 +141,35 @@ export class SegmentWriter {
     const sparePath = this.#spares.take(segment);
     this.#file?.close();
     this.#segments.push(segment);
-    this.#offset = 0;
+    this.#tail.segment = segment;
+    this.#tail.offset = 0;
 
     const spare = disk.open(sparePath, 'write');
     const content = encodeSegmentHeader(
       {
         segment,
-        lastIndex: this.#lastIndex,
-        lastTerm: this.#lastTerm,
-        hardState: this.#hardState,
+        lastIndex: this.#tail.lastIndex,
+        lastTerm: this.#tail.lastTerm,
+        hardState: this.#tail.hardState,
         marker: this.#marker,
         metadata: this.#metadata,
       },
       FRAME_HEADER_BYTES,
     );
-    const blocks = this.#blockBuffer(blockCount(content.length) * BLOCK_BYTES);
+    const blocks = this.#frames.blockBuffer(frameBytes(content.length));
     content.copy(contentOf(blocks, content.length));
     const kind = FrameKind.segmentHeader;
-    this.#seal(blocks, content.length, { kind, flags: 0, firstIndex: 0, entryCount: 0 });
+    this.#frames.seal(blocks, content.length, { kind, flags: 0, firstIndex: 0, entryCount: 0 });
     spare.write(blocks, 0);
-    this.#sync(spare);
+    this.#frames.sync(spare);
     spare.close();
     this.#pass('walBeforeSegmentRename');
     disk.rename(sparePath, path);
     this.#pass('walBeforeSegmentDirectorySync');
     if (!this.#options.noSync) disk.syncDirectory(directory);
 
-    this.#file = disk.open(path, 'write');
-    this.#capacity = this.#file.size();
-    this.#offset = blocks.length;
+    this.#openNewest(segment);
+    this.#tail.offset = blocks.length;
     this.#pass('walAfterSegmentCut');
   }
 
@@ -222,7 +196,7 @@ export class SegmentWriter {
   /** Prepares a little of the next segment when that is due; false when nothing was done. */
   prepareStep(idle: boolean): boolean {
     // Begins when half of the segment is used, and earlier only when there is nothing else to do.
-    if (!idle && this.#offset * 2 < this.#capacity) return false;
+    if (!idle && this.#tail.offset * 2 < this.#tail.capacity) return false;
     return this.#spares.step((this.#segments.at(-1) ?? 0) + 1);
   }
 
@@ -232,24 +206,11 @@ export class SegmentWriter {
     this.#spares.close();
   }
 
-  /** Makes the content that stands in `blocks` the next frame of the current segment. */
-  #seal(
-    blocks: Buffer,
-    contentBytes: number,
-    header: { kind: FrameKind; flags: number; firstIndex: number; entryCount: number },
-  ): void {
-    const sequence = this.#sequence++;
-    const content = contentOf(blocks, contentBytes);
-    this.#chain = sealFrame(content, { ...header, sequence, previous: this.#chain });
-    stampBlocks(blocks, contentBytes, stampOf(this.#segments.at(-1)!, sequence));
-  }
-
-  /** Memory for a frame, valid until the next is asked for. */
-  #blockBuffer(bytes: number): Buffer {
-    if (this.#blocks.length >= bytes) return this.#blocks.subarray(0, bytes);
-    const buffer = Buffer.allocUnsafeSlow(Math.max(bytes, 64 * 1024));
-    if (bytes <= MAX_KEPT_BYTES) this.#blocks = buffer;
-    return buffer.subarray(0, bytes);
+  #openNewest(segment: number): void {
+    const { disk, directory } = this.#options;
+    this.#file = disk.open(joinPath(directory, segmentName(segment)), 'write');
+    this.#tail.segment = segment;
+    this.#tail.capacity = this.#file.size();
   }
 
   #sizeOf(path: string): number {
@@ -259,15 +220,7 @@ export class SegmentWriter {
     return bytes;
   }
 
-  #sync(file: DiskFile): void {
-    if (!this.#options.noSync) file.sync();
-  }
-
   #pass(name: WalFailpointName): void {
     this.#options.failpoint(name);
   }
-}
-
-function contentOf(blocks: Buffer, contentBytes: number): Buffer {
-  return blocks.subarray(CONTENT_AT, CONTENT_AT + contentBytes);
 }

@@ -6,10 +6,15 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type BatchContent, encodeBatch } from './batch.ts';
+import { DirectWriter } from './direct-writer.ts';
 import { DiskError } from './disk.ts';
+import type { WrittenFrame } from './frame-writer.ts';
 import type { Lane, LaneEvents } from './lane.ts';
+import { nodeDisk } from './node/disk.ts';
+import { PEN_BYTES, Pen } from './pen.ts';
 import { createRing, RingProducer } from './ring.ts';
 import type { WriterState } from './segment-writer.ts';
+import { LogTail, TAIL_BYTES } from './tail.ts';
 import type { Command, Report, WorkerSetup } from './writer-worker.ts';
 
 /** Room for what waits during a sync; more than that waits in the caller's memory. What is never used takes none. */
@@ -21,24 +26,33 @@ export class WriterThread {
   readonly #commands: MessagePort;
   readonly #worker: Worker;
 
-  constructor(setup: Omit<WorkerSetup, 'ring' | 'commands'>) {
+  readonly #direct: DirectWriter | null;
+
+  constructor(setup: Omit<WorkerSetup, 'ring' | 'tail' | 'pen' | 'commands'>) {
     const ring = createRing(RING_BYTES);
+    const tail = new SharedArrayBuffer(TAIL_BYTES);
+    const pen = new SharedArrayBuffer(PEN_BYTES);
     const { port1, port2 } = new MessageChannel();
     this.#producer = new RingProducer(ring);
     this.#commands = port1;
     const file = import.meta.url.endsWith('.ts') ? './writer-worker.ts' : './writer-worker.js';
     this.#worker = new Worker(new URL(file, import.meta.url), {
       name: 'quorate-wal',
-      workerData: { ...setup, ring, commands: port2 } satisfies WorkerSetup,
+      workerData: { ...setup, ring, tail, pen, commands: port2 } satisfies WorkerSetup,
       transferList: [port2],
     });
     port1.unref();
+    // Failpoints are places in the thread.
+    const { directory, noSync, failpointModule } = setup;
+    const shared = { tail: new LogTail(tail), pen: new Pen(pen), nowMs: () => performance.now() };
+    this.#direct =
+      failpointModule === null ? new DirectWriter({ disk: nodeDisk, directory, noSync, ...shared }) : null;
   }
 
   /** Hands the log over to the thread; resolves when it writes. */
   begin(state: WriterState, events: LaneEvents): Promise<ThreadLane> {
     return new Promise((resolve, reject) => {
-      const lane = new ThreadLane(this.#worker, this.#commands, this.#producer, {
+      const lane = new ThreadLane(this.#worker, this.#commands, this.#producer, this.#direct, {
         ready: () => resolve(lane),
         written: (frames) => events.written(frames),
         failed: (cause) => {
@@ -62,12 +76,17 @@ export class ThreadLane implements Lane {
   readonly #worker: Worker;
   readonly #commands: MessagePort;
   readonly #producer: RingProducer;
+  readonly #direct: DirectWriter | null;
   readonly #events: LaneEvents & { ready(): void };
   /** Batches that found no room in the ring, oldest first. */
   readonly #waiting: Buffer[] = [];
   readonly #closed: Promise<void>;
   #resolveClosed: () => void = () => {};
   #underWay = 0;
+  /** Frames written on this thread that were not told yet. */
+  readonly #written: WrittenFrame[] = [];
+  /** A direct write failed; that is not told yet. */
+  #broken = false;
   #closing = false;
   #ended = false;
 
@@ -75,11 +94,13 @@ export class ThreadLane implements Lane {
     worker: Worker,
     commands: MessagePort,
     producer: RingProducer,
+    direct: DirectWriter | null,
     events: LaneEvents & { ready(): void },
   ) {
     this.#worker = worker;
     this.#commands = commands;
     this.#producer = producer;
+    this.#direct = direct;
     this.#events = events;
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -90,8 +111,10 @@ export class ThreadLane implements Lane {
     void this.#watch();
   }
 
-  submit(content: BatchContent, bytes: number): void {
-    if (this.#ended) return;
+  submit(content: BatchContent, bytes: number, mayBlock: boolean): void {
+    if (this.#ended || this.#broken) return;
+    if (mayBlock && this.#underWay === 0 && this.#written.length === 0 && this.#writeDirectly(content, bytes))
+      return;
     if (this.#underWay++ === 0) this.#worker.ref();
     const isNext = this.#waiting.length === 0 && !this.#producer.isTooLarge(bytes);
     if (!isNext || !this.#producer.tryPush(bytes, (target) => encodeBatch(target, content, bytes))) {
@@ -101,6 +124,21 @@ export class ThreadLane implements Lane {
       this.#pushWaiting();
     }
     this.#producer.wake();
+  }
+
+  /** @returns false when the thread has to do it */
+  #writeDirectly(content: BatchContent, bytes: number): boolean {
+    try {
+      const frame = this.#direct?.write(content, bytes) ?? null;
+      if (frame === null) return false;
+      this.#written.push(frame);
+      queueMicrotask(() => this.#deliver());
+    } catch (cause) {
+      // Nothing more is written: the thread never gets the pen.
+      this.#broken = true;
+      queueMicrotask(() => this.#fail(cause));
+    }
+    return true;
   }
 
   release(belowSegment: number): void {
@@ -129,13 +167,18 @@ export class ThreadLane implements Lane {
   }
 
   #deliver(): void {
-    const frames = this.#producer.takeCompletions();
+    const completed = this.#producer.takeCompletions();
+    // What was written directly was written before what the thread has done since.
+    const frames = [...this.#written.splice(0), ...completed];
     if (frames.length === 0) return;
-    for (const frame of frames) this.#underWay -= frame.batchCount;
+    for (const { batchCount, tookMs } of completed) {
+      this.#underWay -= batchCount;
+      this.#direct?.observe(tookMs);
+    }
     const hadWaiting = this.#waiting.length > 0;
     if (hadWaiting && this.#pushWaiting()) this.#producer.wake();
     if (hadWaiting && this.#waiting.length === 0 && this.#closing) this.#command({ kind: 'close' });
-    if (this.#underWay === 0 && !this.#closing) this.#worker.unref();
+    if (completed.length > 0 && this.#underWay === 0 && !this.#closing) this.#worker.unref();
     this.#events.written(frames);
   }
 
@@ -189,6 +232,8 @@ export class ThreadLane implements Lane {
   #end(): void {
     this.#ended = true;
     this.#commands.close();
+    this.#direct?.close();
+    if (this.#broken) void this.#worker.terminate();
     this.#worker.unref();
     this.#resolveClosed();
   }

@@ -10,12 +10,16 @@ import { assert } from './assert.ts';
 import { DiskError } from './disk.ts';
 import { type Failpoint, NO_FAILPOINTS } from './failpoints.ts';
 import { nodeDisk } from './node/disk.ts';
+import { Pen } from './pen.ts';
 import { RingConsumer, type SharedRing } from './ring.ts';
 import { SegmentWriter, type WriterState } from './segment-writer.ts';
+import { LogTail } from './tail.ts';
 
 /** What the thread is started with. */
 export interface WorkerSetup {
   readonly ring: SharedRing;
+  readonly tail: SharedArrayBuffer;
+  readonly pen: SharedArrayBuffer;
   readonly commands: MessagePort;
   readonly directory: string;
   readonly segmentBytes: number;
@@ -45,11 +49,20 @@ const setup = workerData as WorkerSetup;
 async function run(): Promise<void> {
   const failpoint = await loadFailpoint(setup.failpointModule);
   const ring = new RingConsumer(setup.ring);
+  const pen = new Pen(setup.pen);
   const commands = new Commands();
   for (let count = ring.wakeCount(); !commands.fetch(); count = ring.wakeCount()) ring.sleep(count);
   const { directory, segmentBytes, spareSegments, noSync } = setup;
   const writer = new SegmentWriter(
-    { disk: nodeDisk, directory, segmentBytes, spareSegments, noSync, failpoint },
+    {
+      disk: nodeDisk,
+      directory,
+      segmentBytes,
+      spareSegments,
+      noSync,
+      failpoint,
+      tail: new LogTail(setup.tail),
+    },
     commands.startState(),
   );
   report({ kind: 'ready' });
@@ -58,10 +71,16 @@ async function run(): Promise<void> {
     const count = ring.wakeCount();
     if (ring.hasCommands()) commands.fetch();
     const batches = ring.take(() => commands.nextBatch());
+    // Held through everything that keeps the disk busy; not given back after a failure.
+    pen.take();
     if (batches.length > 0) {
+      let startedMs = performance.now();
       writer.write(
         batches,
-        (frame) => ring.complete(frame),
+        (frame) => {
+          ring.complete({ ...frame, tookMs: performance.now() - startedMs });
+          startedMs = performance.now();
+        },
         (copied) => ring.release(copied),
       );
     }
@@ -72,6 +91,7 @@ async function run(): Promise<void> {
     const idle = batches.length === 0;
     if (idle && commands.closing) break;
     const prepared = writer.prepareStep(idle);
+    pen.give();
     if (idle && !prepared) ring.sleep(count);
   }
   writer.close();

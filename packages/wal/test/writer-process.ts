@@ -44,7 +44,10 @@ function write(wal: Wal): Promise<void> {
       }
       const last = next - 1;
       started++;
-      wal.append({ entries, hardState: { term: 1, vote: 1n, commit: last - 1 }, mustSync: true }, (error) => {
+      const hardState = { term: 1, vote: 1n, commit: last - 1 };
+      // One batch at a time: this process has nothing else to do.
+      const mayBlock = task.underWay === 1;
+      wal.append({ entries, hardState, mustSync: true, mayBlock }, (error) => {
         ended++;
         if (error === null) say(`ack ${last}`);
         if (error !== null || ended === task.batches) return resolve();

@@ -33,6 +33,9 @@ interface Step {
   durable: boolean;
 }
 
+/** Proposals of one append: enough to amortise a sync, and less than the log's ring takes in one piece. */
+const APPEND_BYTES = 4 * 1024 * 1024;
+
 export class Driver {
   /** From handing a batch to the log until it is durable: etcd's buckets. */
   readonly syncSeconds = new Histogram(exponentialBuckets(0.001, 2, 14));
@@ -219,12 +222,14 @@ export class Driver {
     const { node, proposals } = this.#parts;
     const queue = this.#unsubmitted;
     let taken = 0;
-    for (; taken < queue.length; taken++) {
+    // What goes beyond is the next append: a batch of any size would be in memory four times on its way to the disk.
+    for (let bytes = 0; taken < queue.length && bytes < APPEND_BYTES; taken++) {
       const data = proposals.dataOf(queue[taken]!);
       if (data === null) continue; // Its caller has given up.
       // Nobody to take it, or too much under way: all that follows waits as well, in order, until it times out.
       if (!node.propose(data).accepted) break;
       proposals.submitted(queue[taken]!);
+      bytes += data.length;
     }
     this.#unsubmitted = taken === queue.length ? [] : queue.slice(taken);
   }
@@ -264,17 +269,26 @@ export class Driver {
       this.#confirmSteps();
       return;
     }
-    if (ready.snapshot === null) this.#append(step, ready.entries, null);
+    if (ready.snapshot === null) this.#append(step, ready.entries, null, this.#isAllThereIs(ready));
     else this.#install(step, ready.entries, ready.snapshot);
   }
 
-  #append(step: Step, entries: readonly Entry[], snapshot: Snapshot | null): void {
+  /**
+   * Whether nobody waits for anything but this batch: then this thread may write it itself. A leader's followers wait for their
+   * messages, which leave after this turn.
+   */
+  #isAllThereIs({ entries, messages }: Ready): boolean {
+    const { proposals, reads } = this.#parts;
+    return messages.length === 0 && proposals.size <= entries.length && reads.size === 0;
+  }
+
+  #append(step: Step, entries: readonly Entry[], snapshot: Snapshot | null, mayBlock: boolean): void {
     const { wal, failpoint, env } = this.#parts;
     failpoint('raftBeforeSave');
     this.#appendsUnderWay++;
     const hardState = this.#unsavedHardState;
     this.#unsavedHardState = null;
-    const batch = { entries, hardState, mustSync: true, snapshotMarker: snapshot?.meta ?? null };
+    const batch = { entries, hardState, mustSync: true, snapshotMarker: snapshot?.meta ?? null, mayBlock };
     const startedMs = env.monotonicMs();
     wal.append(batch, (error) => {
       this.syncSeconds.observe((env.monotonicMs() - startedMs) / 1000);
@@ -296,7 +310,7 @@ export class Driver {
         return;
       }
       try {
-        this.#append(step, entries, snapshot);
+        this.#append(step, entries, snapshot, false);
       } catch (failure) {
         this.#fail(failure as Error);
       }

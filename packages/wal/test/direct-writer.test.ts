@@ -1,0 +1,182 @@
+/** Two writers of one log: the thread's and the caller's, in any order, write what one alone would have written. */
+import { Random, SimDisk } from '@quorate/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type BatchContent, batchBytes, encodeBatch } from '../src/batch.ts';
+import { DirectWriter } from '../src/direct-writer.ts';
+import { type Disk, DiskError, type DiskFile } from '../src/disk.ts';
+import { NO_FAILPOINTS } from '../src/failpoints.ts';
+import { openWalInline } from '../src/index.ts';
+import { PEN_BYTES, Pen } from '../src/pen.ts';
+import { readLog } from '../src/recovery.ts';
+import { SegmentWriter } from '../src/segment-writer.ts';
+import { LogTail } from '../src/tail.ts';
+import {
+  DIRECTORY,
+  diskWith,
+  entry,
+  hardState,
+  METADATA,
+  openOn,
+  SEGMENT_BYTES,
+  takeFiles,
+} from './images.ts';
+
+/** As many quick syncs as open the direct way. */
+const IN_ROW = 32;
+
+function setUp(wrap: (disk: Disk) => Disk = (disk) => disk) {
+  const disk = new SimDisk(new Random('direct', 'disk'));
+  void openOn(disk).wal.close();
+  const tail = new LogTail(new SharedArrayBuffer(1024));
+  const memory = new SharedArrayBuffer(PEN_BYTES);
+  const pen = new Pen(memory);
+  const clock = { nowMs: 0, syncMs: 0 };
+  const directory = DIRECTORY;
+  const thread = new SegmentWriter(
+    {
+      disk,
+      directory,
+      segmentBytes: SEGMENT_BYTES,
+      spareSegments: 1,
+      noSync: false,
+      failpoint: NO_FAILPOINTS,
+      tail,
+    },
+    readLog(disk, directory)!.writer,
+  );
+  const nowMs = (): number => {
+    clock.nowMs += clock.syncMs;
+    return clock.nowMs;
+  };
+  const direct = new DirectWriter({ disk: wrap(disk), directory, noSync: false, tail, pen, nowMs });
+  let last = 0;
+  const batch = (dataBytes: number): { content: BatchContent; bytes: number } => {
+    last++;
+    const content = {
+      entries: [entry(last, 1, new Uint8Array(dataBytes).fill(last))],
+      hardState: hardState(1, last - 1),
+      marker: null,
+      restart: false,
+      lastIndex: last,
+      lastTerm: 1,
+    };
+    return { content, bytes: batchBytes(content) };
+  };
+  const byThread = ({ content, bytes }: ReturnType<typeof batch>): void => {
+    const encoded = Buffer.alloc(bytes);
+    encodeBatch(encoded, content, bytes);
+    thread.write([encoded], () => {});
+  };
+  const quick = (): void => {
+    for (let i = 0; i < IN_ROW; i++) direct.observe(0.2);
+  };
+  return { disk, pen, direct, thread, clock, batch, byThread, quick };
+}
+
+describe('direct writes', () => {
+  it('mixed with those of the thread leave one log with everything in it, across segments', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat({ max: 900 })), { maxLength: 60 }), (steps) => {
+        const { disk, direct, thread, batch, byThread, quick } = setUp();
+        quick();
+        let directly = 0;
+        for (const [wantsDirect, dataBytes] of steps) {
+          const next = batch(dataBytes);
+          if (wantsDirect && direct.write(next.content, next.bytes) !== null) directly++;
+          else byThread(next);
+        }
+        thread.close();
+        direct.close();
+        const { wal, recovered } = openWalInline({
+          directory: DIRECTORY,
+          metadata: METADATA,
+          segmentBytes: SEGMENT_BYTES,
+          disk: diskWith(takeFiles(disk)),
+        });
+        expect(recovered.repaired).toBeNull();
+        expect(wal.lastIndex()).toBe(steps.length);
+        expect(recovered.hardState?.commit ?? 0).toBe(Math.max(0, steps.length - 1));
+        const read = wal.entries(1, steps.length + 1, 1e6);
+        expect(read.map(({ data }) => data.length)).toEqual(steps.map(([, dataBytes]) => dataBytes));
+        // Only a full segment sends a batch to the thread.
+        const wanted = steps.filter(([wantsDirect]) => wantsDirect).length;
+        expect(directly).toBeGreaterThanOrEqual(wanted - steps.length / 4);
+        void wal.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('wait until syncs have been quick for a while, and again after a slow one', () => {
+    const { direct, batch, quick, clock } = setUp();
+    const next = batch(10);
+    expect(direct.write(next.content, next.bytes)).toBeNull();
+    for (let i = 1; i < IN_ROW; i++) direct.observe(1);
+    expect(direct.write(next.content, next.bytes)).toBeNull();
+    direct.observe(1);
+    clock.syncMs = 50;
+    expect(direct.write(next.content, next.bytes)).not.toBeNull();
+    const after = batch(10);
+    expect(direct.write(after.content, after.bytes)).toBeNull();
+    quick();
+    expect(direct.write(after.content, after.bytes)).not.toBeNull();
+  });
+
+  it('leave large batches, markers and full segments to the thread, and do nothing while it has the pen', () => {
+    const { direct, batch, quick, pen } = setUp();
+    quick();
+    const large = batch(40_000);
+    expect(direct.write(large.content, large.bytes)).toBeNull();
+    const next = batch(10);
+    expect(direct.write({ ...next.content, marker: Buffer.alloc(20) }, next.bytes + 20)).toBeNull();
+    const full = batch(SEGMENT_BYTES);
+    expect(direct.write(full.content, full.bytes)).toBeNull();
+    pen.take();
+    expect(direct.write(next.content, next.bytes)).toBeNull();
+    pen.give();
+    expect(direct.write(next.content, next.bytes)).not.toBeNull();
+    expect(pen.tryTake()).toBe(true);
+  });
+
+  it('case-16 keep the pen after a failed sync, so that nothing is written behind it', () => {
+    const failing = (disk: Disk): Disk => ({
+      ...bound(disk),
+      open: (path, mode) => {
+        const file = disk.open(path, mode);
+        const broken: DiskFile = {
+          path,
+          write: (data, offset) => file.write(data, offset),
+          read: (offset, length) => file.read(offset, length),
+          size: () => file.size(),
+          truncate: (length) => file.truncate(length),
+          preallocate: (length) => file.preallocate(length),
+          sync: () => {
+            throw new DiskError({ code: 'EIO', operation: 'sync', path });
+          },
+          close: () => file.close(),
+        };
+        return broken;
+      },
+    });
+    const { direct, batch, quick, pen } = setUp(failing);
+    quick();
+    const next = batch(10);
+    expect(() => direct.write(next.content, next.bytes)).toThrow('EIO');
+    expect(pen.tryTake()).toBe(false);
+    expect(direct.write(next.content, next.bytes)).toBeNull();
+  });
+});
+
+function bound(disk: Disk): Disk {
+  return {
+    open: (path, mode) => disk.open(path, mode),
+    makeDirectory: (path) => disk.makeDirectory(path),
+    list: (path) => disk.list(path),
+    exists: (path) => disk.exists(path),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    syncDirectory: (path) => disk.syncDirectory(path),
+    lock: (path) => disk.lock(path),
+  };
+}
