@@ -5,19 +5,11 @@
  * row of the error registry. A row leaves this list with the first test that names it; `citations.test.ts` sees to it.
  */
 
-type Owner =
-  | 'authentication'
-  | 'cluster'
-  | 'automatic compaction'
-  | 'corruption checks'
-  | 'downgrade'
-  | 'locks and elections'
-  | 'client';
+type Owner = 'authentication' | 'client';
 
 /** Inclusive ranges. */
 export const UNCITED_FACTS: readonly (readonly [from: number, to: number, owner: Owner])[] = [
   [4, 4, 'authentication'],
-  [11, 11, 'cluster'],
   [77, 77, 'authentication'],
   [130, 159, 'authentication'],
   [209, 209, 'client'],
@@ -25,7 +17,6 @@ export const UNCITED_FACTS: readonly (readonly [from: number, to: number, owner:
 ];
 
 export const UNCITED_ERRORS: Readonly<Record<string, Owner>> = {
-  ErrGRPCClusterIDMismatch: 'corruption checks',
   ErrGRPCRootUserNotExist: 'authentication',
   ErrGRPCRootRoleNotExist: 'authentication',
   ErrGRPCUserAlreadyExist: 'authentication',
@@ -43,14 +34,6 @@ export const UNCITED_ERRORS: Readonly<Record<string, Owner>> = {
   ErrGRPCInvalidAuthToken: 'authentication',
   ErrGRPCInvalidAuthMgmt: 'authentication',
   ErrGRPCAuthOldRevision: 'authentication',
-  ErrGRPCNotCapable: 'cluster',
-  ErrGRPCNoInflightDowngrade: 'downgrade',
-  ErrGRPCCanceled: 'cluster',
-  ErrGRPCDeadlineExceeded: 'cluster',
   'auth.ErrNoPasswordUser': 'authentication',
   'auth.ErrVerifyOnly': 'authentication',
-  'v3election.ErrMissingLeaderKey': 'locks and elections',
-  'concurrency.ErrElectionNotLeader': 'locks and elections',
-  'concurrency.ErrElectionNoLeader': 'locks and elections',
-  'concurrency.ErrSessionExpired': 'locks and elections',
 };

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { Status } from '@quorate/grpc-server';
 import { CompactedError, FutureRevisionError, StoreBusyError } from '@quorate/mvcc';
 import { DecodeError, errorCodes, errorFacts, GrpcStatus } from '@quorate/proto';
@@ -6,6 +7,11 @@ import { ResponseTooLargeError } from '../codec/responses.ts';
 import { WireError } from '../codec/wire-reader.ts';
 import { DomainError } from '../errors.ts';
 import { statusOfCode, statusOfError } from './error-map.ts';
+
+const src = new URL('../', import.meta.url);
+const sources = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+  .map((name) => readFileSync(new URL(name, src), 'utf8'));
 
 describe('domain to wire', () => {
   test.each(errorCodes)('%s travels as its row of the registry says', (code) => {
@@ -67,6 +73,35 @@ describe('domain to wire', () => {
       status: Status.OUT_OF_RANGE,
       message: 'etcdserver: mvcc: required revision is a future revision',
     });
+  });
+
+  test.each([
+    // Every release that a cluster here may have has every capability.
+    ['err-ErrGRPCNotCapable', 'NOT_CAPABLE', Status.FAILED_PRECONDITION, 'not capable'],
+    // Reserved in etcd, too: a deadline that has passed goes out with Go's own text (sem-016).
+    [
+      'err-ErrGRPCDeadlineExceeded',
+      'REQUEST_DEADLINE_EXCEEDED',
+      Status.DEADLINE_EXCEEDED,
+      'context deadline exceeded',
+    ],
+    // Said by etcd's peer handler; members here refuse each other in their own protocol.
+    [
+      'err-ErrGRPCClusterIDMismatch',
+      'CLUSTER_ID_MISMATCH',
+      Status.FAILED_PRECONDITION,
+      'cluster ID mismatch',
+    ],
+    // Nothing to cancel is a success since 3.6 (sem-195).
+    [
+      'err-ErrGRPCNoInflightDowngrade',
+      'NO_INFLIGHT_DOWNGRADE',
+      Status.FAILED_PRECONDITION,
+      'no inflight downgrade job',
+    ],
+  ] as const)('%s is known, for clients of other servers, and never said here', (_, code, status, text) => {
+    expect(statusOfCode(code)).toEqual({ status, message: `etcdserver: ${text}` });
+    expect(sources.filter((source) => source.includes(`'${code}'`))).toEqual([]);
   });
 
   test('malformed requests are INTERNAL, as gRPC libraries answer them', () => {

@@ -94,7 +94,8 @@ export function peerLimits(
     maxRemotes: 16,
     maxCalls: 1_024,
     snapshotWindowBytes: 4 * MiB,
-    handshakeMs: silenceMs,
+    // As long as etcd dials (sem-011).
+    handshakeMs: 1_000 + electionMs,
     pingIntervalMs: silenceMs / 4,
     reconnectMs: 50,
     // A peer that is back must be heard before an election is due.

@@ -5,7 +5,7 @@ import { kvHandlers } from '../../src/api/kv.ts';
 import type { Member } from '../../src/member.ts';
 import { TestUnaryCall } from '../support/calls.ts';
 
-test('a range whose caller goes while the read is being confirmed', () => {
+test('err-ErrGRPCCanceled a range whose caller goes while the read is being confirmed', () => {
   let confirmed: (error: null) => void = () => {};
   const member = {
     limits: {},
@@ -23,5 +23,5 @@ test('a range whose caller goes while the read is being confirmed', () => {
   call.cancel();
   expect(call.failure).toBeNull();
   confirmed(null);
-  expect(call.failure).toMatchObject({ status: 1 });
+  expect(call.failure).toEqual({ status: 1, message: 'etcdserver: request canceled' });
 });

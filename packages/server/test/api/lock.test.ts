@@ -120,7 +120,7 @@ describe('Lock', () => {
     expect(await keys('x/')).toEqual([]);
   });
 
-  test('sem-199 waiting callers hold the lock in the order in which they came', async () => {
+  test('sem-199 err-concurrency.ErrSessionExpired waiting callers hold the lock in the order in which they came', async () => {
     for (const id of [1n, 2n, 3n, 4n]) await grant(id);
     const first = await lock('line', 1n);
     const calls: ReturnType<typeof startLock>[] = [];
@@ -253,7 +253,7 @@ describe('Election', () => {
     call(handlers(), Campaign, { name: bytes(name), lease, value: bytes(value) });
   const leaderOf = async (name: string) => (await call(handlers(), Leader, { name: bytes(name) })).kv;
 
-  test('sem-204 the first candidate leads; the next one waits until it resigns', async () => {
+  test('sem-204 err-concurrency.ErrElectionNotLeader the first candidate leads; the next one waits until it resigns', async () => {
     for (const id of [1n, 2n]) await grant(id);
     const { leader, header } = await campaign('e', 1n, 'one');
     expect(leader).toMatchObject({ lease: 1n, rev: header!.revision });
@@ -285,7 +285,7 @@ describe('Election', () => {
     expect((await leaderOf('again'))?.version).toBe(version);
   });
 
-  test('sem-205 sem-206 what is missing is said', async () => {
+  test('sem-205 sem-206 err-v3election.ErrMissingLeaderKey err-concurrency.ErrElectionNoLeader what is missing is said', async () => {
     const missing = { status: Status.UNKNOWN, message: '"leader" field must be provided' };
     await expect(call(handlers(), Proclaim, { value: bytes('v') })).rejects.toMatchObject(missing);
     await expect(call(handlers(), Resign, {})).rejects.toMatchObject(missing);

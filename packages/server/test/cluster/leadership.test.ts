@@ -139,7 +139,7 @@ describe('what clients see', () => {
 });
 
 describe('the release of the cluster', () => {
-  test('sem-194 sem-195 a downgrade is validated, begun, refused twice, and cancelled', async () => {
+  test('sem-194 sem-195 err-ErrGRPCNoInflightDowngrade a downgrade is validated, begun, refused twice, and cancelled', async () => {
     const cluster = await ofThree(30);
     const leader = await cluster.leader();
     await cluster.eventually(() => leader.clusterVersion === '3.7.0');
