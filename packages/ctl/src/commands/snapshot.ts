@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { CommandLine, Run } from '../command.ts';
 import type { Context } from '../context.ts';
 import { badArgs, CommandError, callErrorText, ExitCode } from '../exit.ts';
@@ -36,6 +37,7 @@ export const save: Run = async (context, line) => {
       await file.close();
     }
     await rename(part, path);
+    await syncDirectory(dirname(path));
   } catch (error) {
     await rm(part, { force: true });
     throw new CommandError(ExitCode.INTERRUPTED, callErrorText(error), { cause: error });
@@ -44,14 +46,24 @@ export const save: Run = async (context, line) => {
   if (version !== '') context.io.stdout(`Server version ${version}\n`);
 };
 
+/** The name outlives a power loss only when its folder is on disk too. */
+async function syncDirectory(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
 type Parts = AsyncIterable<{
   readonly remainingBytes: number;
   readonly bytes: Uint8Array;
   readonly version: string;
 }>;
 
-/** @returns the storage version that the server told */
-async function download(parts: Parts, file: FileHandle): Promise<string> {
+/** Writes the parts one after the other. @returns the storage version that the server told */
+export async function download(parts: Parts, file: FileHandle): Promise<string> {
   const hash = createHash('sha256');
   let version = '';
   let sum: Uint8Array | null = null;
