@@ -6,6 +6,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { DeadlineWheel } from './grpc/deadline.ts';
+import { GatherPool } from './grpc/gather-pool.ts';
 import { isGrpcContentType, readGrpcRequest } from './grpc/request.ts';
 import { StreamCallImpl } from './grpc/stream-call.ts';
 import { recurringFields, trailersOnly } from './grpc/trailers.ts';
@@ -13,6 +14,7 @@ import { UnaryCallImpl } from './grpc/unary-call.ts';
 import { Status } from './handler.ts';
 import { encodeLiteral } from './hpack/encoder.ts';
 import { Http2Exchange } from './http/http2-exchange.ts';
+import { ChunkPool } from './http2/chunk-pool.ts';
 import { Connection, type ConnectionHost } from './http2/connection.ts';
 import { TokenBucket } from './http2/flood-guard.ts';
 import type { RequestHead } from './http2/request-head.ts';
@@ -50,7 +52,9 @@ class TransportServer implements GrpcServer, ConnectionHost {
   readonly counters: Counters = newCounters();
   readonly resets: TokenBucket;
   readonly recurringFields = recurringFields;
+  readonly chunks = new ChunkPool();
   readonly deadlines: DeadlineWheel;
+  readonly gatherPool: GatherPool;
   readonly observer: GrpcServerOptions['observer'];
   readonly #options: GrpcServerOptions;
   readonly #env: TransportEnv;
@@ -71,6 +75,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.observer = options.observer;
     this.resets = new TokenBucket(this.limits.serverResets, this.#env.monotonicMs());
     this.deadlines = new DeadlineWheel(this.#env);
+    this.gatherPool = new GatherPool((callback) => this.#env.afterPoll(callback));
   }
 
   // ── Connections ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,6 +160,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.#ticking = undefined;
     const nowMs = this.#env.monotonicMs();
     for (const connection of this.#connections) connection.tick(nowMs);
+    this.gatherPool.trim();
     if (this.counters.queuedResponseBytes > this.limits.serverQueueBytes) this.#relieve(nowMs);
     if (this.#connections.size > 0) this.#ticking = this.#env.setTimer(TICK_MS, () => this.#tick());
   }

@@ -13,6 +13,7 @@ import type { CallObserver } from '../options.ts';
 import type { Counters } from '../stats.ts';
 import type { DeadlineEntry, DeadlineWheel } from './deadline.ts';
 import { GrpcError } from './errors.ts';
+import type { GatherPool } from './gather-pool.ts';
 import { decompress } from './message.ts';
 import { encodeFields } from './metadata.ts';
 import type { GrpcRequest } from './request.ts';
@@ -23,6 +24,7 @@ export interface CallEnvironment {
   readonly limits: Limits;
   readonly counters: Counters;
   readonly deadlines: DeadlineWheel;
+  readonly gatherPool: GatherPool;
   readonly observer: CallObserver | undefined;
 }
 

@@ -14,6 +14,7 @@ import { Status } from '../handler.ts';
 import { MESSAGE_PREFIX_BYTES } from '../http2/frame-writer.ts';
 import type { Counters } from '../stats.ts';
 import { GrpcError } from './errors.ts';
+import type { GatherPool } from './gather-pool.ts';
 
 const none = Buffer.alloc(0);
 /** A frame has 16 kB by default: after the first one there is room for a message of 128 kB, and it is copied once. */
@@ -27,21 +28,34 @@ export class MessageReader {
   readonly #maxMessageBytes: number;
   readonly #maxHeldBytes: number;
   readonly #counters: Counters;
+  readonly #pool: GatherPool | null;
   #bytes: Buffer = none;
   #at = 0;
   #end = 0;
   /** The bytes are a buffer of ours; its size is counted in `heldRequestBytes`. */
   #isOwned = false;
 
-  constructor(maxMessageBytes: number, maxHeldBytes: number, counters: Counters) {
+  /** @param pool where to take memory from, for a reader whose owner gives it back (`memory`) */
+  constructor(
+    maxMessageBytes: number,
+    maxHeldBytes: number,
+    counters: Counters,
+    pool: GatherPool | null = null,
+  ) {
     this.#maxMessageBytes = maxMessageBytes;
     this.#maxHeldBytes = maxHeldBytes;
     this.#counters = counters;
+    this.#pool = pool;
   }
 
   /** Bytes that have not been taken as messages. */
   get held(): number {
     return this.#end - this.#at;
+  }
+
+  /** The buffer of ours in which the messages lie; null when there is none. */
+  get memory(): Buffer | null {
+    return this.#isOwned ? this.#bytes : null;
   }
 
   /** How many bytes the message in progress lacks; 0 when none has begun, negative when more than one message is here. */
@@ -118,14 +132,15 @@ export class MessageReader {
     const total = held + end - start;
     if (!this.#isOwned || this.#end + end - start > this.#bytes.length) {
       const claimed = held >= MESSAGE_PREFIX_BYTES ? MESSAGE_PREFIX_BYTES + this.#length() : total;
-      const capacity = Math.max(total, Math.min(claimed, GROWTH * total));
+      const wanted = Math.max(total, Math.min(claimed, GROWTH * total));
       const freed = this.#isOwned ? this.#bytes.length : 0;
-      if (this.#counters.heldRequestBytes + capacity - freed > this.#maxHeldBytes) {
+      if (this.#counters.heldRequestBytes + wanted - freed > this.#maxHeldBytes) {
         throw new GrpcError(Status.RESOURCE_EXHAUSTED, 'grpc: the server holds too many incomplete requests');
       }
-      const grown = Buffer.allocUnsafeSlow(capacity);
+      const grown = this.#pool?.take(wanted) ?? Buffer.allocUnsafeSlow(wanted);
       this.#bytes.copy(grown, 0, this.#at, this.#end);
-      this.#counters.heldRequestBytes += capacity - freed;
+      this.#counters.heldRequestBytes += grown.length - freed;
+      if (this.#isOwned) this.#pool?.giveBack(this.#bytes);
       this.#bytes = grown;
       this.#isOwned = true;
       this.#at = 0;

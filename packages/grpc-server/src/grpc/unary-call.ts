@@ -36,7 +36,7 @@ export class UnaryCallImpl extends Call implements UnaryCall, StreamConsumer {
   onData(bytes: Buffer, start: number, end: number, endStream: boolean): void {
     if (this.#phase !== 'receiving') return;
     if (endStream && this.#reader === undefined && this.#isWhole(bytes, start, end)) {
-      this.#admit(bytes.subarray(start + MESSAGE_PREFIX_BYTES, end), false);
+      this.#admit(bytes.subarray(start + MESSAGE_PREFIX_BYTES, end), false, null);
       return;
     }
     this.guarded(() => this.#gather(bytes, start, end, endStream));
@@ -54,8 +54,13 @@ export class UnaryCallImpl extends Call implements UnaryCall, StreamConsumer {
   }
 
   #gather(bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    const { limits, counters } = this.environment;
-    this.#reader ??= new MessageReader(limits.maxRequestMessageBytes, limits.maxHeldRequestBytes, counters);
+    const { limits, counters, gatherPool } = this.environment;
+    this.#reader ??= new MessageReader(
+      limits.maxRequestMessageBytes,
+      limits.maxHeldRequestBytes,
+      counters,
+      gatherPool,
+    );
     const reader = this.#reader;
     reader.feed(bytes, start, end);
     // statuscodes.md: "Request cardinality violation (method requires exactly one request but client sent some other
@@ -69,30 +74,35 @@ export class UnaryCallImpl extends Call implements UnaryCall, StreamConsumer {
       return;
     }
     if (reader.held === 0) throw new GrpcError(Status.UNIMPLEMENTED, 'a unary call has no request message');
+    const { memory } = reader;
     const message = reader.next();
     if (message === undefined) throw new GrpcError(Status.INTERNAL, 'unexpected EOF');
     const isOwned = reader.owned || reader.compressed;
-    this.#admit(this.plain(message, reader.compressed), isOwned);
+    this.#admit(this.plain(message, reader.compressed), isOwned, memory);
   }
 
-  /** Starts the handler, now or when the caller has taken more of its answers. */
-  #admit(message: Buffer, isOwned: boolean): void {
+  /**
+   * Starts the handler, now or when the caller has taken more of its answers.
+   * @param memory what the message was gathered in
+   */
+  #admit(message: Buffer, isOwned: boolean, memory: Buffer | null): void {
     this.waitingSinceMs = Number.POSITIVE_INFINITY;
     this.environment.observer?.messageReceived?.(this.request.path, message.length);
     const { connection } = this.stream;
     if (connection.admits) {
-      this.#run(message);
+      this.#run(message, memory);
       return;
     }
     const kept = isOwned ? message : Buffer.from(message);
     connection.defer(() => {
-      if (!this.ended) this.#run(kept);
+      if (!this.ended) this.#run(kept, memory);
     });
   }
 
-  #run(message: Buffer): void {
+  #run(message: Buffer, memory: Buffer | null): void {
     this.#phase = 'running';
     this.#handler.handle(message, this);
+    if (memory !== null) this.environment.gatherPool.giveBack(memory);
   }
 
   // ── The answer ─────────────────────────────────────────────────────────────────────────────────────────────────

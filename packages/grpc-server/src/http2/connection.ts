@@ -12,6 +12,7 @@
  * closed and released.
  */
 
+import type { GatherPool } from '../grpc/gather-pool.ts';
 import type { FieldPair } from '../hpack/encoder.ts';
 import { HpackEncoder } from '../hpack/encoder.ts';
 import { RecurringBlocks } from '../hpack/recurring-blocks.ts';
@@ -19,6 +20,7 @@ import type { Limits } from '../limits.ts';
 import type { PeerInfo } from '../node/peer.ts';
 import type { ConnectionEnd, Keepalive } from '../options.ts';
 import type { Counters } from '../stats.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { ConnectionError, type StreamError } from './errors.ts';
 import { FloodGuard, type TokenBucket } from './flood-guard.ts';
 import { DEFAULT_WINDOW_BYTES } from './flow-control.ts';
@@ -39,10 +41,12 @@ export interface ConnectionHost {
   readonly limits: Limits;
   readonly keepalive: Keepalive;
   readonly counters: Counters;
+  readonly gatherPool: GatherPool;
   /** Early ends of streams over all connections. */
   readonly resets: TokenBucket;
   /** Blocks that `FieldBlock` numbers name. */
   readonly recurringFields: readonly (readonly FieldPair[])[];
+  readonly chunks: ChunkPool;
   monotonicMs(): number;
   /** Calls `connection.flush` at the end of this turn. */
   scheduleFlush(connection: Connection): void;
@@ -71,7 +75,7 @@ export class Connection {
   readonly host: ConnectionHost;
   readonly limits: Limits;
   readonly peer: PeerInfo;
-  readonly writer = new FrameWriter();
+  readonly writer: FrameWriter;
   readonly sender: SendQueue;
   readonly encoder = new HpackEncoder();
   readonly guard: FloodGuard;
@@ -108,6 +112,7 @@ export class Connection {
   /** @param ageFactor in [0.9, 1.1): spreads the end of connections that began together */
   constructor(host: ConnectionHost, wire: Wire, peer: PeerInfo, ageFactor: number) {
     this.host = host;
+    this.writer = new FrameWriter(host.chunks);
     this.peer = peer;
     this.limits = host.limits;
     this.#wire = wire;
@@ -131,7 +136,7 @@ export class Connection {
     );
     this.#recurring = new RecurringBlocks(this.encoder, host.recurringFields);
     this.#receiver = new Receiver(this);
-    this.#reader = new FrameReader(this.#receiver, DEFAULT_MAX_FRAME_BYTES);
+    this.#reader = new FrameReader(this.#receiver, DEFAULT_MAX_FRAME_BYTES, host.gatherPool);
     this.#sayHello();
   }
 
@@ -395,6 +400,7 @@ export class Connection {
         this.sender.blocked = true;
         this.#blockedSinceMs ||= this.nowMs;
       }
+      this.writer.settle(this.#wire.isEmpty);
     }
     if (this.#phase === 'ending') this.#wire.end();
     else if (this.sender.hasWork) this.wantFlush();

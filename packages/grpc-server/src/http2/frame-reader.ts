@@ -5,6 +5,7 @@
  * place, without a copy. What is held between chunks is at most one incomplete frame, in a buffer that grows with what
  * has really arrived and never with what a length field claims.
  */
+import type { GatherPool } from '../grpc/gather-pool.ts';
 import { ConnectionError } from './errors.ts';
 import { CLIENT_PREFACE, ErrorCode, FRAME_HEADER_BYTES } from './frame.ts';
 
@@ -17,16 +18,22 @@ export interface FrameSink {
 
 const none = Buffer.alloc(0);
 
+/** A frame that arrives in pieces is held in memory of its whole possible length once more than this is here. */
+const LARGE_HELD_BYTES = 2 * 1024;
+
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #maxFrameBytes: number;
+  readonly #pool: GatherPool | null;
   #prefaceLeft = CLIENT_PREFACE.length;
-  #held = none;
+  #held: Buffer = none;
   #heldLength = 0;
 
-  constructor(sink: FrameSink, maxFrameBytes: number) {
+  /** @param pool memory for frames that arrive in pieces, which large requests cause in most chunks */
+  constructor(sink: FrameSink, maxFrameBytes: number, pool: GatherPool | null = null) {
     this.#sink = sink;
     this.#maxFrameBytes = maxFrameBytes;
+    this.#pool = pool;
   }
 
   /** Whether the preface's fixed part is still incomplete. */
@@ -106,9 +113,7 @@ export class FrameReader {
   #hold(chunk: Buffer, start: number, end: number): void {
     const length = this.#heldLength + end - start;
     if (length > this.#held.length) {
-      const grown = Buffer.allocUnsafeSlow(
-        Math.min(Math.max(64, 2 * length), FRAME_HEADER_BYTES + this.#maxFrameBytes),
-      );
+      const grown = this.#memory(length);
       this.#held.copy(grown, 0, 0, this.#heldLength);
       this.#held = grown;
     }
@@ -116,7 +121,15 @@ export class FrameReader {
     this.#heldLength = length;
   }
 
+  /** Memory for `length` bytes of a frame, and for a fixed multiple of them at most. */
+  #memory(length: number): Buffer {
+    const maxBytes = FRAME_HEADER_BYTES + this.#maxFrameBytes;
+    if (length > LARGE_HELD_BYTES && this.#pool !== null) return this.#pool.take(maxBytes);
+    return Buffer.allocUnsafeSlow(Math.min(Math.max(64, 2 * length), maxBytes));
+  }
+
   #release(): void {
+    if (this.#held.length > LARGE_HELD_BYTES) this.#pool?.giveBack(this.#held);
     this.#held = none;
     this.#heldLength = 0;
   }

@@ -3,12 +3,11 @@
  *
  * Everything a connection says during one turn of the event loop is appended here and taken away at its end. A turn
  * begins with a chunk of the size the last one needed; bulk grows to chunks of 64 KiB. No frame is split over chunks
- * except DATA's payload, and nothing is held after `take`, so an idle connection costs nothing.
+ * except DATA's payload, and nothing is held after `settle`, so an idle connection costs nothing.
  */
+import { type ChunkPool, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from './chunk-pool.ts';
 import { Flag, FRAME_HEADER_BYTES, FrameType } from './frame.ts';
 
-const MIN_CHUNK_BYTES = 512;
-const MAX_CHUNK_BYTES = 64 * 1024;
 /** From here on a write of its own is cheaper than a copy. */
 const LARGE_PAYLOAD_BYTES = 8 * 1024;
 /** gRPC's five bytes in front of a message: compressed flag and length. */
@@ -17,6 +16,9 @@ export const MESSAGE_PREFIX_BYTES = 5;
 const none = Buffer.alloc(0);
 
 export class FrameWriter {
+  readonly #pool: ChunkPool;
+  /** Chunks of the pool in use, the last being `#chunk`: this turn's, and those of the last `take` until `settle`. */
+  #chunks: Buffer[] = [];
   #full: Buffer[] = [];
   #fullBytes = 0;
   /** As far as they are not ours. */
@@ -30,12 +32,16 @@ export class FrameWriter {
   /** Limit of the peer, SETTINGS_MAX_FRAME_SIZE. */
   maxFrameBytes = 16_384;
 
+  constructor(pool: ChunkPool) {
+    this.#pool = pool;
+  }
+
   /** Bytes appended since the last `take`. */
   get length(): number {
     return this.#fullBytes + this.#used - this.#start;
   }
 
-  /** What has been appended, in order; the writer starts anew. */
+  /** What has been appended, in order; the writer starts anew after `settle`. */
   take(): Buffer[] {
     this.#lastTurnBytes = this.length - this.#largeBytes;
     this.#largeBytes = 0;
@@ -47,6 +53,12 @@ export class FrameWriter {
     this.#start = 0;
     this.#used = 0;
     return chunks;
+  }
+
+  /** What `take` gave has been written. @param left nobody holds it any more: its memory may be used again */
+  settle(left: boolean): void {
+    if (left) for (const chunk of this.#chunks) this.#pool.giveBack(chunk);
+    this.#chunks = [];
   }
 
   /** HEADERS, and CONTINUATION as far as the block is longer than a frame (§6.10). */
@@ -163,10 +175,10 @@ export class FrameWriter {
     this.#closePiece();
     const copiedBytes = this.#fullBytes - this.#largeBytes;
     const expected = copiedBytes === 0 ? this.#lastTurnBytes : copiedBytes;
-    const rounded = expected <= MIN_CHUNK_BYTES ? MIN_CHUNK_BYTES : 1 << (32 - Math.clz32(expected - 1));
-    this.#chunk = Buffer.allocUnsafe(
-      Math.max(atLeastBytes > MAX_CHUNK_BYTES ? 0 : atLeastBytes, Math.min(rounded, MAX_CHUNK_BYTES)),
+    this.#chunk = this.#pool.take(
+      Math.max(atLeastBytes > MAX_CHUNK_BYTES ? 0 : atLeastBytes, Math.min(expected, MAX_CHUNK_BYTES)),
     );
+    this.#chunks.push(this.#chunk);
     this.#start = 0;
     this.#used = 0;
   }

@@ -1,12 +1,16 @@
 /** A `net` or `tls` socket as a connection sees it. Node's stream quirks stay here. */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Wire } from '../http2/wire.ts';
 
 export class SocketWire implements Wire {
   readonly #socket: Socket;
+  /** The kernel copies what is written. TLS, and what only looks like a socket, may hold it in layers of their own. */
+  readonly #isPlain: boolean;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.#isPlain = socket instanceof Socket && !(socket instanceof TLSSocket);
   }
 
   write(chunks: Buffer[]): boolean {
@@ -19,6 +23,11 @@ export class SocketWire implements Wire {
     for (const chunk of chunks) takesMore = socket.write(chunk);
     socket.uncork();
     return takesMore;
+  }
+
+  /** Nearly always true after `write`: the system call is made at once, and counts as buffered is what it did not take. */
+  get isEmpty(): boolean {
+    return this.#isPlain && this.#socket.writableLength === 0;
   }
 
   end(): void {

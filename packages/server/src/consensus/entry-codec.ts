@@ -59,19 +59,26 @@ const KIND = {
   'lease-checkpoint': 15,
 } as const satisfies Record<Operation['kind'], number>;
 
+/** From here on a put is not copied through the scratch memory. */
+const LARGE_VALUE_BYTES = 8 * 1024;
+/** What an encoded put takes besides key and value, with room for growth of each number. */
+const PUT_BYTES = 64;
+
 const OLD_CHECKPOINT = 7;
 const STEP_NONE = 0;
 const STEP_RANGE = 11;
 
 /** Encodes `operation`; the result shares no bytes with it. */
 export function encodeEntry(origin: number, sequence: number, operation: Operation): Uint8Array {
-  const out = scratch;
+  const isLarge = operation.kind === 'put' && operation.value.length >= LARGE_VALUE_BYTES;
+  // A large value is copied once, into memory of its own.
+  const out = isLarge ? new Writer(operation.key.length + operation.value.length + PUT_BYTES) : scratch;
   out.reset();
   out.byte(ENTRY_VERSION);
   out.uint32(origin);
   out.uint32(sequence);
   writeOperation(out, operation);
-  return out.take();
+  return isLarge ? out.own() : out.take();
 }
 
 /** @throws EntryError */
@@ -329,10 +336,14 @@ function flags(a: boolean, b = false, c = false, d = false): number {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** Grows as needed and is used again for the next entry: encoding allocates nothing but its result. */
+/** Grows as needed. */
 class Writer {
-  #buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  #buffer: Buffer;
   #length = 0;
+
+  constructor(bytes: number) {
+    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+  }
 
   reset(): void {
     this.#length = 0;
@@ -343,6 +354,11 @@ class Writer {
     const result = Buffer.allocUnsafe(this.#length);
     this.#buffer.copy(result, 0, 0, this.#length);
     return result;
+  }
+
+  /** The bytes written so far, for a writer that is not used again. */
+  own(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
   }
 
   byte(value: number): void {
@@ -397,7 +413,8 @@ class Writer {
   }
 }
 
-const scratch = new Writer();
+/** Used again for the next entry: encoding allocates nothing but its result. */
+const scratch = new Writer(64 * 1024);
 
 class Reader {
   readonly #data: Uint8Array;
