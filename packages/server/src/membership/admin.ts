@@ -230,7 +230,9 @@ export class MembershipAdmin implements ClusterAdmin {
     callPromote(network, leader, id, leftMs, (answer) => {
       // No answer, or no leader any more: whether it acted is unknown, and asking twice does no harm.
       if (answer === 'unanswered') again();
-      else done(answer);
+      else if (answer !== null) done(answer);
+      // It is done, and shows here too when its caller hears of it; whether that can be confirmed changes nothing.
+      else this.#parts.confirmRead(deadlineMs, () => done(null));
     });
   }
 

@@ -112,6 +112,28 @@ describe('adding', () => {
     expect(cluster.network.tally.snapshots).toBeGreaterThan(before);
   });
 
+  test('sem-167 a promotion through a follower shows there when it is answered', async () => {
+    const cluster = await ofThree(11);
+    const leader = await cluster.leader();
+    const id = await cluster.add(leader, 'd', true);
+    await cluster.start('d', ['a', 'b', 'c', 'd'], { initialClusterState: 'existing' });
+    await cluster.settled();
+    await cluster.pass(1000);
+    const follower = cluster.others(leader)[0]!;
+    // What the leader commits gets into its log later than the answer to its question arrives.
+    const host = cluster.host(cluster.nameOf(follower));
+    host.stalled = true;
+    cluster.env.setTimer(300, () => {
+      host.stalled = false;
+    });
+    const shown = await cluster.ask<boolean>((done) =>
+      follower.cluster.promote(id, Number.POSITIVE_INFINITY, (error) =>
+        done(error, follower.members().find((member) => member.id === id)?.isLearner === false),
+      ),
+    );
+    expect(shown).toBe(true);
+  });
+
   test('err-ErrGRPCPeerURLExist sem-161 no two members share a peer URL', async () => {
     const cluster = await ofThree(3);
     const leader = await cluster.leader();
