@@ -173,6 +173,13 @@ describe('good histories', () => {
       [lockTaken, put('c1', [10, 11], 'fenced/1', '2 c1', 3)],
       [revision(2, kv('lock', 'c1', 2)), revision(3, kv('fenced/1', '2 c1', 3))],
     ),
+    'a member that was killed, and hears only later how much is committed': evidence([putX, putY], xThenY, {
+      statuses: [
+        status(0, 'm1', { revision: 3, appliedIndex: 9 }),
+        status(5, 'm1', { revision: 2, appliedIndex: 8, incarnation: 1 }),
+        status(9, 'm1', { revision: 3, appliedIndex: 9, incarnation: 1 }),
+      ],
+    }),
     'members that agree': evidence([putX], [revision(2, x)], {
       statuses: [
         status(0, 'm1', { leader: 'm1', revision: 2 }),
@@ -450,6 +457,17 @@ const bad: [rule: string, why: string, evidence: Evidence][] = [
     'a member forgets over a restart',
     evidence([putX, putY], xThenY, {
       statuses: [status(0, 'm1', { revision: 3 }), status(9, 'm1', { revision: 2, incarnation: 1 })],
+    }),
+  ],
+  [
+    'revisionFalls',
+    'a member that has applied all it ever had, and shows less',
+    evidence([putX, putY], xThenY, {
+      statuses: [
+        status(0, 'm1', { revision: 3, appliedIndex: 9 }),
+        status(5, 'm1', { revision: 2, appliedIndex: 8, incarnation: 1 }),
+        status(9, 'm1', { revision: 2, appliedIndex: 10, incarnation: 1 }),
+      ],
     }),
   ],
   [

@@ -46,6 +46,7 @@ function checkStatuses(history: History, report: (rule: MemberRule, detail: stri
   const leaders = new Map<number, string>();
   const disputes = new Set<string>();
   const before = new Map<string, History['statuses'][number]>();
+  const furthest = new Map<string, History['statuses'][number]>();
   for (const status of [...history.statuses].sort((a, b) => a.atNs - b.atNs)) {
     const { member, term, leader, revision, appliedIndex, incarnation } = status;
     if (leader !== '') {
@@ -59,10 +60,16 @@ function checkStatuses(history: History, report: (rule: MemberRule, detail: stri
     before.set(member, status);
     if (last === undefined) continue;
     if (term < last.term) report('termFalls', `${member} from ${last.term} to ${term}`);
-    if (revision < last.revision) report('revisionFalls', `${member} from ${last.revision} to ${revision}`);
-    // What is committed but not yet known to be may be applied again after a restart.
-    if (incarnation === last.incarnation && appliedIndex < last.appliedIndex)
+    const sameLife = incarnation === last.incarnation;
+    if (sameLife && appliedIndex < last.appliedIndex)
       report('appliedFalls', `${member} from ${last.appliedIndex} to ${appliedIndex}`);
+    // A member that was killed has its log, and hears from a leader how much of it is committed: until then it shows less. Once it
+    // has applied as much as ever before, it shows as much.
+    const most = furthest.get(member) ?? last;
+    const floor = appliedIndex >= most.appliedIndex ? most : sameLife ? last : null;
+    if (floor !== null && revision < floor.revision)
+      report('revisionFalls', `${member} from ${floor.revision} to ${revision}`);
+    if (floor === most) furthest.set(member, status);
   }
 }
 

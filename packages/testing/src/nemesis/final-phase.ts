@@ -26,6 +26,7 @@ export interface Rest {
 
 const SERVE_AGAIN_MS = 20_000;
 const DRAIN_MS = 20_000;
+const LEASES_END_MS = 45_000;
 
 /** `leases`: there may be some that still run out. */
 export async function comeToRest(
@@ -91,17 +92,20 @@ async function finalWrite(
   return null;
 }
 
-/** Waits until all leases have run out: no revision moves for longer than the longest of them. */
+/** Waits until no member knows of a lease any more. Every change of the leader may count their time anew. */
 async function settle(cluster: Cluster, from: number): Promise<number> {
-  const giveUp = performance.now() + 30_000;
-  let [revision, sinceMs] = [from, performance.now()];
-  while (performance.now() < giveUp && performance.now() - sinceMs < 6000) {
-    const seen = await Promise.all(cluster.members.map((member) => cluster.status(member, 1000)));
-    const newest = Math.max(revision, ...seen.map((status) => status?.revision ?? 0));
-    if (newest > revision) [revision, sinceMs] = [newest, performance.now()];
+  const method = services['etcdserverpb.Lease'].LeaseLeases;
+  const none = async (member: ClusterMember) => {
+    const listed = await cluster.observer(member).call(method, {}, 1000);
+    return listed.ok && listed.response.leases.length === 0;
+  };
+  const giveUp = performance.now() + LEASES_END_MS;
+  while (performance.now() < giveUp) {
+    if ((await Promise.all(cluster.members.map(none))).every(Boolean)) break;
     await sleep(200);
   }
-  return revision;
+  const seen = await Promise.all(cluster.members.map((member) => cluster.status(member, 2000)));
+  return Math.max(from, ...seen.map((status) => status?.revision ?? 0));
 }
 
 function drainedFrom(member: ClusterMember): Watcher {
