@@ -58,6 +58,8 @@ function checkStatuses(history: History, report: (rule: MemberRule, detail: stri
     }
     const last = before.get(member);
     before.set(member, status);
+    const most = furthest.get(member) ?? status;
+    if (appliedIndex >= most.appliedIndex) furthest.set(member, status);
     if (last === undefined) continue;
     if (term < last.term) report('termFalls', `${member} from ${last.term} to ${term}`);
     const sameLife = incarnation === last.incarnation;
@@ -65,11 +67,9 @@ function checkStatuses(history: History, report: (rule: MemberRule, detail: stri
       report('appliedFalls', `${member} from ${last.appliedIndex} to ${appliedIndex}`);
     // A member that was killed has its log, and hears from a leader how much of it is committed: until then it shows less. Once it
     // has applied as much as ever before, it shows as much.
-    const most = furthest.get(member) ?? last;
     const floor = appliedIndex >= most.appliedIndex ? most : sameLife ? last : null;
     if (floor !== null && revision < floor.revision)
       report('revisionFalls', `${member} from ${floor.revision} to ${revision}`);
-    if (floor === most) furthest.set(member, status);
   }
 }
 
