@@ -168,7 +168,7 @@ async function round(threads: Threads, generator: GeneratorProcess): Promise<Map
     const all = new Map<string, Figures>();
     for (const operation of OPERATIONS) {
       for (const clients of flags.clients.split(',')) {
-        const name = `${operation.kind}, ${clients} clients`;
+        const name = `${operation.kind}, ${clients} ${clients === '1' ? 'client' : 'clients'}`;
         all.set(name, await measure(server, generator, operation, clients));
       }
     }
