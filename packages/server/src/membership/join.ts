@@ -18,6 +18,10 @@ const JOIN_ROUND_MS = 5_000;
 const JOIN_PATIENCE_MS = 30_000;
 /** and what lies between two of them. */
 const JOIN_PAUSE_MS = 1_000;
+/** A member that lags may not know of the addition yet: so many answers are looked at before the flags are found wrong, */
+const MATCH_ROUNDS = 3;
+/** with this between two of them. */
+const MATCH_PAUSE_MS = 500;
 
 type Flags = Pick<MemberConfig, 'name' | 'initialCluster' | 'initialClusterToken'>;
 
@@ -40,7 +44,10 @@ export async function beginCluster(
   return cluster;
 }
 
-/** The running cluster this member was added to. @throws BootstrapError at once for a mistake, after a while when nobody answers */
+/**
+ * The running cluster this member was added to.
+ * @throws BootstrapError soon for a mistake, after a while when nobody answers
+ */
 export async function joinCluster(
   flags: Flags,
   fetchCluster: FetchCluster | undefined,
@@ -53,13 +60,16 @@ export async function joinCluster(
   if (fetchCluster === undefined || urls.length === 0) {
     throw cause('could not retrieve cluster information from the given URLs');
   }
-  let running: RemoteCluster;
-  try {
-    running = await askPatiently(fetchCluster, urls, env);
-  } catch (error) {
-    throw cause((error as Error).message);
-  }
-  const members = matchByUrls(flags, running);
+  const ask = async (round: number): Promise<RemoteCluster> => {
+    try {
+      // Whoever is named first is asked first.
+      const rotated = [...urls.slice(round % urls.length), ...urls.slice(0, round % urls.length)];
+      return await askPatiently(fetchCluster, rotated, env);
+    } catch (error) {
+      throw cause((error as Error).message);
+    }
+  };
+  const { running, members } = await matching(flags, ask, env);
   const own = members.find(({ name }) => name === flags.name);
   if (own === undefined) throw new BootstrapError(`the running cluster has no member "${flags.name}"`);
   const remote = memberOf(running, own.id);
@@ -94,6 +104,22 @@ async function askPatiently(
         'gives-up-in-sec': Math.round(leftMs / 1000),
       });
       await new Promise<void>((resolve) => env.setTimer(JOIN_PAUSE_MS, resolve));
+    }
+  }
+}
+
+async function matching(
+  flags: Flags,
+  ask: (round: number) => Promise<RemoteCluster>,
+  env: Env,
+): Promise<{ running: RemoteCluster; members: InitialCluster['members'] }> {
+  for (let round = 0; ; round++) {
+    const running = await ask(round);
+    try {
+      return { running, members: matchByUrls(flags, running) };
+    } catch (error) {
+      if (round + 1 >= MATCH_ROUNDS) throw error;
+      await new Promise<void>((resolve) => env.setTimer(MATCH_PAUSE_MS, resolve));
     }
   }
 }

@@ -260,7 +260,7 @@ class GrpcNetwork implements PeerNetwork {
   /** @param peerUrls where `from` says that it is reached; empty when it does not say so */
   #introduced(from: bigint, peerUrls: readonly string[]): boolean {
     if (this.#closed !== null) return false;
-    if (!this.#peers.has(from) && !this.#named.has(from)) {
+    if (!this.#isKnown(from)) {
       const remotes = this.#Peer === null ? this.#named.size : this.#peers.size - this.#members.size;
       if (remotes >= this.#limits.maxRemotes) return false;
       this.#gate.log(`remote ${from}`, 'info', 'let in a caller that is not known as a member here yet', {

@@ -334,6 +334,21 @@ describe('beginning and joining', () => {
     );
   });
 
+  test('case-42 who asks a member that lags first asks another: it does not know of the addition yet', async () => {
+    const cluster = await ofThree(36);
+    const leader = await cluster.leader();
+    const name = cluster.nameOf(cluster.others(leader)[0]!);
+    // Nothing gets into its log, and so nothing is applied.
+    cluster.host(name).stalled = true;
+    const id = await cluster.add(leader, 'd');
+    expect(cluster.member(name).members()).toHaveLength(3);
+    const among = [name, ...['a', 'b', 'c', 'd'].filter((each) => each !== name)];
+    const joining = cluster.start('d', among, { initialClusterState: 'existing' });
+    await cluster.pass(3_000);
+    cluster.host(name).stalled = false;
+    expect((await joining).memberId).toBe(id);
+  });
+
   test('case-10 case-44 who joins while nobody answers asks again, for a while', async () => {
     const cluster = await ofThree(34);
     const id = await cluster.add(await cluster.leader(), 'd');

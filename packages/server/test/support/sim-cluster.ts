@@ -284,10 +284,10 @@ export class SimCluster {
   }
 
   async #fetch(urls: readonly string[]): Promise<RemoteCluster> {
-    for (const { peerUrl, member } of this.hosts.values()) {
-      if (member !== null && urls.includes(peerUrl)) {
-        return { clusterId: member.clusterId, members: member.members() };
-      }
+    const hosts = [...this.hosts.values()];
+    for (const url of urls) {
+      const member = hosts.find(({ peerUrl }) => peerUrl === url)?.member;
+      if (member) return { clusterId: member.clusterId, members: member.members() };
     }
     throw new Error('could not retrieve cluster information from the given URLs');
   }
