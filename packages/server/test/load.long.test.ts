@@ -83,6 +83,20 @@ function unary(
 const put = (key: string, value: Uint8Array): Uint8Array =>
   PutRequest.encode({ key: Buffer.from(key), value });
 
+/** @returns the most anonymous memory that the server had meanwhile */
+async function peakWhile(work: () => Promise<void>): Promise<number> {
+  let peakBytes = 0;
+  const sampling = setInterval(() => {
+    peakBytes = Math.max(peakBytes, processUsage(server.pid).anonymousBytes);
+  }, 20);
+  try {
+    await work();
+  } finally {
+    clearInterval(sampling);
+  }
+  return peakBytes;
+}
+
 async function expectWell(): Promise<void> {
   expect((await ask(portOf(server.endpoint), '/health')).body).toBe('{"health":"true","reason":""}');
   const { anonymousBytes } = processUsage(server.pid);
@@ -166,7 +180,13 @@ describe('case-68', () => {
         expect((await unary(on, KV.Txn.path, TxnRequest.encode({ success }))).status).toBe('0');
       }
     };
-    await Promise.all(Array.from({ length: 16 }, next));
+    const peakBytes = await peakWhile(async () => {
+      await Promise.all(Array.from({ length: 16 }, next));
+    });
+    console.log(
+      `case-68, large transactions: at most ${Math.round(peakBytes / 2 ** 20)} MiB of anonymous memory`,
+    );
+    expect(peakBytes).toBeLessThan(MAX_ANONYMOUS_BYTES);
     await expectWell();
   });
 });
@@ -181,19 +201,6 @@ describe('case-68 in answers', () => {
     for (let key = 0; key < 10; key++) {
       expect((await unary(writer, KV.Put.path, put(`huge/${key}`, value))).status).toBe('0');
     }
-  }
-
-  async function peakWhile(work: () => Promise<void>): Promise<number> {
-    let peakBytes = 0;
-    const sampling = setInterval(() => {
-      peakBytes = Math.max(peakBytes, processUsage(server.pid).anonymousBytes);
-    }, 20);
-    try {
-      await work();
-    } finally {
-      clearInterval(sampling);
-    }
-    return peakBytes;
   }
 
   test('100 ranges of 10 MB at once over gRPC: each is answered or refused, in bounded memory', async () => {
