@@ -5,6 +5,9 @@ import { troubleDisk } from '../../cluster/strace.ts';
 import { aFollower, kill } from '../fault.ts';
 import { ask, type Case, count, must, needsStrace, put, until } from './script.ts';
 
+/** For what a script cannot go on without: a machine may be busy. */
+const PATIENT_MS = 20_000;
+
 export const LEASES: readonly Case[] = [
   {
     number: 52,
@@ -15,7 +18,10 @@ export const LEASES: readonly Case[] = [
       for (let time = 0; time < 2; time++) {
         const through = await aFollower(world);
         const ID = BigInt(777_000 + time);
-        must((await ask(world, through, { kind: 'lease-grant', lease: ID, ttlSec: 3 })).ok, 'no lease');
+        must(
+          (await ask(world, through, { kind: 'lease-grant', lease: ID, ttlSec: 3 }, PATIENT_MS)).ok,
+          'no lease',
+        );
         const grantedMs = performance.now();
         must((await put(world, through, `lasting/${time}`, ID)).ok, 'no key');
         const leader = await cluster.waitForLeader();
@@ -42,7 +48,10 @@ export const LEASES: readonly Case[] = [
       const leader = await cluster.waitForLeader();
       const [through] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
       const ID = 888_000n;
-      must((await ask(world, through, { kind: 'lease-grant', lease: ID, ttlSec: 8 })).ok, 'no lease');
+      must(
+        (await ask(world, through, { kind: 'lease-grant', lease: ID, ttlSec: 8 }, PATIENT_MS)).ok,
+        'no lease',
+      );
       must((await put(world, through, 'lasting/53', ID)).ok, 'no key');
       await world.disturbed(async () => {
         const trouble = await troubleDisk(leader.pid, ['fdatasync', 'fsync'], 'delay_enter=12000000');
@@ -96,7 +105,10 @@ export const LEASES: readonly Case[] = [
       const { cluster } = world;
       const [first, second] = cluster.members as [ClusterMember, ClusterMember];
       const take = async (member: ClusterMember, lease: bigint): Promise<number | null> => {
-        must((await ask(world, member, { kind: 'lease-grant', lease, ttlSec: 2 })).ok, 'no lease');
+        must(
+          (await ask(world, member, { kind: 'lease-grant', lease, ttlSec: 2 }, PATIENT_MS)).ok,
+          'no lease',
+        );
         const sent = await ask(world, member, {
           kind: 'txn',
           compare: [{ key: 'lock', target: 'create', result: 'equal', operand: 0 }],
