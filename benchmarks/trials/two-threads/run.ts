@@ -24,7 +24,6 @@ const PUTS_PER_TXN = 100;
 const VALUE_BYTES = 256;
 const SERVER_CORE = 0;
 const GENERATOR_CORE = 1;
-const LAYOUTS: readonly Threads[] = ['one', 'wait-async', 'message'];
 const OPERATIONS: readonly Operation[] = [
   { kind: 'get', serializable: false },
   { kind: 'put', valueBytes: VALUE_BYTES },
@@ -40,6 +39,7 @@ const { values: flags } = parseArgs({
     repeats: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '3' },
     clients: { type: 'string', default: '1,64,256' },
+    threads: { type: 'string', default: 'one,wait-async,message' },
     /** Small rings are full now and then: for the test. */
     'ring-bytes': { type: 'string', default: String(DEFAULT_RING_BYTES) },
   },
@@ -183,7 +183,7 @@ const generator = await GeneratorProcess.start();
 if (flags.pin) pin(generator.pid, GENERATOR_CORE);
 const rows = new Map<string, Figures[]>();
 for (let repeat = 0; repeat < Number(flags.repeats); repeat++) {
-  for (const threads of LAYOUTS) {
+  for (const threads of flags.threads.split(',') as Threads[]) {
     for (const [name, figures] of await round(threads, generator)) {
       const key = `${name} | ${threads}`;
       rows.set(key, [...(rows.get(key) ?? []), figures]);
