@@ -254,7 +254,7 @@ describe('streams', () => {
     await socket.until(({ received }) => received.includes('"created":true'));
     expect(await watchStreams()).toBe(before + 1);
     socket.end();
-    await expect.poll(watchStreams).toBe(before);
+    await expect.poll(watchStreams, { timeout: 60_000 }).toBe(before);
   });
 
   test('Grpc-Timeout ends a stream', async () => {
@@ -288,9 +288,9 @@ describe('WebSockets', () => {
     const messages: string[] = [];
     socket.on('message', (data) => messages.push(String(data)));
     socket.send(`{"create_request":{"key":"${b64('ws')}"}}`);
-    await expect.poll(() => messages.length).toBe(1);
+    await expect.poll(() => messages.length, { timeout: 60_000 }).toBe(1);
     await call(port, 'kv/put', { key: b64('ws'), value: 'A'.repeat(60_000) });
-    await expect.poll(() => messages.length).toBe(2);
+    await expect.poll(() => messages.length, { timeout: 60_000 }).toBe(2);
     expect(JSON.parse(messages[0]!)).toMatchObject({ result: { created: true } });
     expect(JSON.parse(messages[1]!).result.events[0].kv.value).toHaveLength(60_000);
     const closed = new Promise<number>((resolve) => socket.once('close', resolve));

@@ -23,7 +23,7 @@ describe('status', () => {
     const port = await start();
     // The cluster agrees on its version shortly after the start.
     await expect
-      .poll(async () => JSON.parse((await ask(port, '/version')).body))
+      .poll(async () => JSON.parse((await ask(port, '/version')).body), { timeout: 60_000 })
       .toEqual({
         etcdserver: '3.7.0',
         etcdcluster: '3.7.0',
