@@ -38,7 +38,11 @@ async function timed(count: number, run: (index: number) => Promise<void>): Prom
 }
 
 /** `underWay` batches at a time: one shows the latency of a lone write, more the rate of a busy log. */
-function logContender(wal: Wal, shape: { entries: number; dataBytes: number }, underWay: number): Contender {
+function logContender(
+  wal: Wal,
+  shape: { entries: number; dataBytes: number },
+  { underWay, mayBlock }: { underWay: number; mayBlock: boolean },
+): Contender {
   const data = Array.from({ length: shape.entries }, (_, i) => Buffer.alloc(shape.dataBytes, i + 1));
   let next = wal.lastIndex() + 1;
   return (count) =>
@@ -57,7 +61,7 @@ function logContender(wal: Wal, shape: { entries: number; dataBytes: number }, u
           data: bytes,
         }));
         wal.append(
-          { entries, hardState: { term: 1, vote: 1n, commit: first - 1 }, mustSync: true },
+          { entries, hardState: { term: 1, vote: 1n, commit: first - 1 }, mustSync: true, mayBlock },
           (error) => {
             if (error !== null) return reject(error);
             // As a store does that keeps up: files are released and reused.
@@ -118,22 +122,26 @@ async function compare(log: Contender, raw: Contender): Promise<{ log: number; r
 const folder = mkdtempSync(join(values.directory, 'quorate-bench-'));
 try {
   console.log(
-    '| entries a batch | raw us | log us, one at a time | % of raw rate | log us, 4 under way | % of raw rate |',
+    '| entries a batch | raw us | log us, one at a time | % of raw rate | with `mayBlock` | % of raw rate | log us, 4 under way | % of raw rate |',
   );
-  console.log('|---|---|---|---|---|---|');
+  console.log('|---|---|---|---|---|---|---|---|');
   for (const [at, shape] of SHAPES.entries()) {
     const batchBytes = shape.entries * (shape.dataBytes + 16) + 64;
     const rawPath = join(folder, `raw-${at}`);
     fillRaw(rawPath);
     const { wal } = await openWal({ directory: join(folder, `wal-${at}`), metadata: Buffer.from('bench') });
     const raw = rawThread(rawPath, batchBytes);
-    const lone = await compare(logContender(wal, shape, 1), raw.contender);
-    const busy = await compare(logContender(wal, shape, 4), raw.contender);
+    const against = (underWay: number, mayBlock: boolean): ReturnType<typeof compare> =>
+      compare(logContender(wal, shape, { underWay, mayBlock }), raw.contender);
+    const lone = await against(1, false);
+    const direct = await against(1, true);
+    const busy = await against(4, false);
     await raw.worker.terminate();
     await wal.close();
     const rate = (result: { log: number; raw: number }): number =>
       Math.round((result.raw / result.log) * 100);
-    const figures = [lone.raw.toFixed(0), lone.log.toFixed(0), rate(lone), busy.log.toFixed(0), rate(busy)];
+    const figures = [lone, direct, busy].flatMap((result) => [result.log.toFixed(0), rate(result)]);
+    figures.unshift(lone.raw.toFixed(0));
     console.log(`| ${shape.entries} x ${shape.dataBytes} B | ${figures.join(' | ')} |`);
   }
 } finally {
