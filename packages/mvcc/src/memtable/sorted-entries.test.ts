@@ -1,0 +1,74 @@
+/** Entries in key order against a plain sorted list. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { compareBytes } from '../bytes.ts';
+import { KeyArena } from './key-arena.ts';
+import { SortedEntries } from './sorted-entries.ts';
+
+/** Few letters, zeros and ends among them, behind beginnings of different lengths: words are often equal, and the common part shrinks. */
+const someKey = fc
+  .tuple(
+    fc.constantFrom('', 'p', '/pods/', '/pods/default/', '/pods/default/web-'),
+    fc
+      .uint8Array({ minLength: 1, maxLength: 7 })
+      .map((bytes) => bytes.map((byte) => [0, 1, 0x61, 0xff][byte & 3]!)),
+  )
+  .map(([beginning, end]) => new Uint8Array(Buffer.concat([Buffer.from(beginning, 'latin1'), end])));
+
+/** A plan of keys to insert and of keys to look for. */
+const plan = fc.tuple(
+  fc.uniqueArray(someKey, { selector: (key) => Buffer.from(key).toString('latin1'), maxLength: 700 }),
+  fc.array(someKey, { minLength: 1, maxLength: 30 }),
+);
+
+function check(keys: readonly Uint8Array[], wanted: readonly Uint8Array[]): void {
+  const arena = new KeyArena();
+  const deltas: number[] = [];
+  const sorted = new SortedEntries(arena, (entry) => deltas[entry]!);
+  for (const [at, key] of keys.entries()) {
+    const entry = arena.add(key);
+    deltas[entry] = 0;
+    sorted.insert(entry, key);
+    const change = (at % 3) - 1;
+    deltas[entry] = change;
+    sorted.changeDelta(key, change);
+  }
+  const model = keys.map((key, entry) => ({ key, entry })).sort((a, b) => compareBytes(a.key, b.key));
+  const from = (low: Uint8Array) => model.filter(({ key }) => compareBytes(key, low) >= 0);
+  const sum = (items: typeof model) => items.reduce((total, { entry }) => total + deltas[entry]!, 0);
+  for (const key of [...wanted, ...keys.slice(0, 50)]) {
+    const visited: number[] = [];
+    sorted.scan(key, (entry) => visited.push(entry) > 0);
+    expect(visited).toEqual(from(key).map(({ entry }) => entry));
+    expect(sorted.find(key)).toBe(model.find((item) => compareBytes(item.key, key) === 0)?.entry ?? -1);
+    expect(sorted.deltaBetween(key, null)).toBe(sum(from(key)));
+    const high = wanted[0]!;
+    if (compareBytes(key, high) <= 0) {
+      expect(sorted.deltaBetween(key, high)).toBe(sum(from(key)) - sum(from(high)));
+    }
+    const { low: lower, high: upper } = sorted.around(key);
+    if (lower !== null) expect(arena.compare(lower, key)).toBeLessThanOrEqual(0);
+    if (upper !== null) expect(arena.compare(upper, key)).toBeGreaterThan(0);
+  }
+}
+
+test('finds, scans and sums what a sorted list does, whatever the keys have in common', () => {
+  const seed = Number(process.env.MVCC_SEED ?? Date.now() % 2 ** 31);
+  fc.assert(
+    fc.property(plan, ([keys, wanted]) => check(keys, wanted)),
+    { seed, numRuns: 60 },
+  );
+});
+
+test('keys that shorten the common beginning one byte at a time, more often than it is followed', () => {
+  const keys = Array.from(
+    { length: 300 },
+    (_, i) => new Uint8Array(Buffer.from(`${'a'.repeat(300 - i)}${i % 2 === 0 ? 'b' : 'A'}`)),
+  );
+  check(keys, [
+    keys[7]!,
+    new Uint8Array([0]),
+    new Uint8Array([0xff]),
+    new Uint8Array(Buffer.from('a'.repeat(150))),
+  ]);
+});
