@@ -10,6 +10,7 @@ import { DirectWriter } from './direct-writer.ts';
 import { DiskError } from './disk.ts';
 import type { WrittenFrame } from './frame-writer.ts';
 import type { Lane, LaneEvents } from './lane.ts';
+import { monotonicMs } from './node/clock.ts';
 import { nodeDisk } from './node/disk.ts';
 import { PEN_BYTES, Pen } from './pen.ts';
 import { createRing, RingProducer } from './ring.ts';
@@ -44,7 +45,7 @@ export class WriterThread {
     port1.unref();
     // Failpoints are places in the thread.
     const { directory, noSync, failpointModule } = setup;
-    const shared = { tail: new LogTail(tail), pen: new Pen(pen), nowMs: () => performance.now() };
+    const shared = { tail: new LogTail(tail), pen: new Pen(pen), nowMs: monotonicMs };
     this.#direct =
       failpointModule === null ? new DirectWriter({ disk: nodeDisk, directory, noSync, ...shared }) : null;
   }

@@ -9,6 +9,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { assert } from './assert.ts';
 import { DiskError } from './disk.ts';
 import { type Failpoint, NO_FAILPOINTS } from './failpoints.ts';
+import { monotonicMs } from './node/clock.ts';
 import { nodeDisk } from './node/disk.ts';
 import { Pen } from './pen.ts';
 import { RingConsumer, type SharedRing } from './ring.ts';
@@ -74,12 +75,12 @@ async function run(): Promise<void> {
     // Held through everything that keeps the disk busy; not given back after a failure.
     pen.take();
     if (batches.length > 0) {
-      let startedMs = performance.now();
+      let startedMs = monotonicMs();
       writer.write(
         batches,
         (frame) => {
-          ring.complete({ ...frame, tookMs: performance.now() - startedMs });
-          startedMs = performance.now();
+          ring.complete({ ...frame, tookMs: monotonicMs() - startedMs });
+          startedMs = monotonicMs();
         },
         (copied) => ring.release(copied),
       );
