@@ -120,6 +120,44 @@ describe('a cluster of one', () => {
     expect(syncs() - before).toBe(1);
   });
 
+  test('an append may block when nobody waits for anything else: no earlier proposal, no read', () => {
+    const appendsOf = (work: (member: ReturnType<typeof start>) => void): (boolean | undefined)[] => {
+      const env = new SimEnv(1);
+      const member = start({ env, disk: new SimDisk(new Random(1)) });
+      env.settle();
+      const mayBlock: (boolean | undefined)[] = [];
+      const append = member.wal.append.bind(member.wal);
+      member.wal.append = (batch, done) => {
+        mayBlock.push(batch.mayBlock);
+        append(batch, done);
+      };
+      work(member);
+      env.settle();
+      return mayBlock;
+    };
+    const alone = appendsOf(({ propose }) => {
+      propose('a');
+      propose('b');
+    });
+    expect(alone).toEqual([true]);
+    const besideRead = appendsOf(({ propose, read }) => {
+      propose('a');
+      read();
+    });
+    expect(besideRead).toEqual([false]);
+    // Here nobody takes the outcome: the first proposal still waits when the second is appended.
+    const afterAnother = appendsOf(({ propose, driver }) => {
+      propose('a');
+      const applied = driver.applied.bind(driver);
+      driver.applied = (index) => {
+        driver.applied = applied;
+        applied(index);
+        propose('b');
+      };
+    });
+    expect(afterAnother).toEqual([true, false]);
+  });
+
   test('what is proposed during an append forms the next batch, in order', () => {
     const env = new SimEnv(1);
     const member = start({ env, disk: new SimDisk(new Random(1)) });
