@@ -173,7 +173,8 @@ export class Machine {
     });
     const life = new Life(this.lives++, env);
     this.life = life;
-    this.mayFail = false;
+    // An error that was injected and not met yet strikes this life as well as any.
+    this.mayFail = this.disk.faultsLeft > 0;
     this.stoppingFor = null;
     const { mutations } = host;
     const started = startMember(

@@ -70,6 +70,11 @@ export class SimDisk implements Disk {
     this.#faults.push({ fault, left: fault.nth ?? 1 });
   }
 
+  /** Injected, and not struck yet. */
+  get faultsLeft(): number {
+    return this.#faults.length;
+  }
+
   clearFaults(): void {
     this.#faults = [];
   }
