@@ -1,11 +1,13 @@
 /** Entry of the thread that builds a store from an image; fed by `transfer/sink.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { useGate } from './backend/exit-gate.ts';
 import { lmdbBackendAgain } from './backend/lmdb.ts';
 import { BuildCore } from './transfer/build-core.ts';
 import { ImageReceiver } from './transfer/receiver.ts';
 import type { FromReceiver, ReceiverData, ToReceiver } from './transfer/sink.ts';
 
-const { directory, mapSizeBytes, blockKeys, name } = workerData as ReceiverData;
+const { directory, mapSizeBytes, blockKeys, name, gate } = workerData as ReceiverData;
+useGate(gate);
 const port = parentPort!;
 const database = lmdbBackendAgain({ directory, mapSizeBytes }).createFresh(name);
 const receiver = new ImageReceiver(new BuildCore(database, blockKeys));

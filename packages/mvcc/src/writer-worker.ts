@@ -1,6 +1,7 @@
 /** The writer thread's entry: LMDB's only writer, fed by `writer/port.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BackendError } from './backend/backend.ts';
+import { useGate } from './backend/exit-gate.ts';
 import { lmdbBackendAgain } from './backend/lmdb.ts';
 import type { MvccFailpoint } from './failpoints.ts';
 import {
@@ -13,7 +14,8 @@ import {
 } from './writer/port.ts';
 import { StoreWriter } from './writer/store-writer.ts';
 
-const { directory, mapSizeBytes, blockKeys, failpoints } = workerData as WriterData;
+const { directory, mapSizeBytes, blockKeys, gate, failpoints } = workerData as WriterData;
+useGate(gate);
 const port = parentPort!;
 
 /** Asks the main thread, which knows what a name does, and waits for it. */

@@ -35,6 +35,7 @@ import {
   type FreshDatabase,
   type TableName,
 } from './backend.ts';
+import { insideGate } from './exit-gate.ts';
 import { checkLmdbFile } from './lmdb-file.ts';
 import { reserveLockFile } from './lock-file.ts';
 
@@ -242,9 +243,11 @@ function copyFile(from: Opened, to: Opened, done: (error: unknown) => void): () 
     try {
       if (cancelled) throw new BackendError('CANCELLED', 'the copy was given up');
       let ended = false;
-      to.root.transactionSync(() => {
-        ended = copyRows();
-      });
+      insideGate(() =>
+        to.root.transactionSync(() => {
+          ended = copyRows();
+        }),
+      );
       if (ended) {
         table++;
         after = null;
@@ -424,9 +427,7 @@ class LmdbWriter implements BackendWriter {
       remove: (table, key) => tables[table]!.removeSync(key),
     };
     try {
-      root.transactionSync(() => {
-        work(transaction);
-      });
+      insideGate(() => root.transactionSync(() => work(transaction)));
     } catch (error) {
       throw namingFullDisk(backendError(error), this.#directory);
     }

@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { type Backend, BackendError } from '../backend/backend.ts';
+import { type GateMemory, newGate, removeGate, terminateAtGate } from '../backend/exit-gate.ts';
 import { removeFresh } from '../backend/lmdb.ts';
 import { BuildCore, RefusedRecordError } from './build-core.ts';
 import { DamagedImageError } from './chunks.ts';
@@ -125,6 +126,7 @@ export interface ReceiverData {
   readonly mapSizeBytes: number;
   readonly blockKeys: number;
   readonly name: string;
+  readonly gate: GateMemory;
 }
 
 /** A chunk, or null: that was all. */
@@ -133,10 +135,12 @@ export type FromReceiver =
   | { readonly info: ImageInfo | null }
   | { readonly error: { readonly name: string; readonly code: string; readonly message: string } };
 
-export function threadedReceiver(data: ReceiverData): ReceiverPort {
+export function threadedReceiver(data: Omit<ReceiverData, 'gate'>): ReceiverPort {
   // Built, this module lies in a chunk beside the entry.
   const file = import.meta.url.endsWith('.ts') ? '../receiver-worker.ts' : './receiver-worker.js';
-  const worker = new Worker(new URL(file, import.meta.url), { workerData: data });
+  const gate = newGate();
+  const workerData: ReceiverData = { ...data, gate };
+  const worker = new Worker(new URL(file, import.meta.url), { workerData });
   let waiting: Done | null = null;
   let ended = false;
   const answer = (error: Error | null, info: ImageInfo | null): void => {
@@ -153,7 +157,10 @@ export function threadedReceiver(data: ReceiverData): ReceiverPort {
     else answer(null, message.info);
   });
   worker.on('error', (error) => fail(error as Error));
-  worker.on('exit', (code) => fail(new Error(`the thread that builds a store ended with code ${code}`)));
+  worker.on('exit', (code) => {
+    removeGate(gate);
+    fail(new Error(`the thread that builds a store ended with code ${code}`));
+  });
   const request = (chunk: Uint8Array | null, done: Done): void => {
     if (ended) {
       done(new Error('the thread that builds a store has ended'), null);
@@ -169,11 +176,11 @@ export function threadedReceiver(data: ReceiverData): ReceiverPort {
     finish: (done) =>
       request(null, (error, info) => {
         if (error !== null) done(error, info);
-        else void worker.terminate().then(() => done(null, info));
+        else void terminateAtGate(worker, gate).then(() => done(null, info));
       }),
     abort: () => {
       waiting = null;
-      void worker.terminate().then(() => removeFresh(data.directory, data.name));
+      void terminateAtGate(worker, gate).then(() => removeFresh(data.directory, data.name));
     },
   };
 }

@@ -6,6 +6,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { BackendError } from '../backend/backend.ts';
+import { type GateMemory, newGate, removeGate, terminateAtGate } from '../backend/exit-gate.ts';
 import type { MvccFailpoint } from '../failpoints.ts';
 import type { WriterJob, WriterResult } from './jobs.ts';
 import { StoreWriter, type StoreWriterOptions } from './store-writer.ts';
@@ -51,6 +52,7 @@ export interface WriterData {
   readonly directory: string;
   readonly mapSizeBytes: number;
   readonly blockKeys: number;
+  readonly gate: GateMemory;
   /** Whether somebody wants to hear of failpoints: then the worker asks and waits. */
   readonly failpoints: { readonly answer: Int32Array } | null;
 }
@@ -68,12 +70,13 @@ export const ANSWER_GO_ON = 1;
 export const ANSWER_THROW = 2;
 
 export function threadedWriter(
-  data: Omit<WriterData, 'failpoints'>,
+  data: Omit<WriterData, 'failpoints' | 'gate'>,
   failpoint: ((name: MvccFailpoint) => void) | undefined,
   onFatal: (error: Error) => void,
 ): WriterPort {
   const answer = failpoint === undefined ? null : new Int32Array(new SharedArrayBuffer(4));
-  const workerData: WriterData = { ...data, failpoints: answer === null ? null : { answer } };
+  const gate = newGate();
+  const workerData: WriterData = { ...data, gate, failpoints: answer === null ? null : { answer } };
   // Built, this module lies in a chunk beside the entry.
   const file = import.meta.url.endsWith('.ts') ? '../writer-worker.ts' : './writer-worker.js';
   // A batch lives for one job and the rest is native: a small young generation costs the writer nothing.
@@ -112,7 +115,10 @@ export function threadedWriter(
     }
   });
   worker.on('error', (error) => fail(error as Error));
-  worker.on('exit', (code) => fail(new Error(`the writer thread ended with code ${code}`)));
+  worker.on('exit', (code) => {
+    removeGate(gate);
+    fail(new Error(`the writer thread ended with code ${code}`));
+  });
   return {
     buffer: (bytes) => spare.take(bytes),
     submit: (job, done) => {
@@ -135,7 +141,7 @@ export function threadedWriter(
     },
     terminate: async () => {
       ended = true;
-      await worker.terminate();
+      await terminateAtGate(worker, gate);
     },
   };
 }
