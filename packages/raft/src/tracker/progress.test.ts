@@ -139,8 +139,11 @@ describe('always', () => {
         for (const [what, a, b] of events) {
           const before = progress.match;
           if (what === 'accept') progress.maybeAdvance(a);
-          else if (what === 'refuse') progress.maybeRetreat(a, b);
-          else if (what === 'send' && !progress.paused) progress.sent(a % 4, progress.next - 1 + (a % 4), b);
+          else if (what === 'refuse') {
+            // What is on its way is of no use after a refusal: its owner probes.
+            if (progress.maybeRetreat(a, b) && progress.state === 'replicate') progress.becomeProbe();
+          } else if (what === 'send' && !progress.paused)
+            progress.sent(a % 4, progress.next - 1 + (a % 4), b);
           else if (what === 'probe') progress.becomeProbe();
           else if (what === 'replicate') progress.becomeReplicate();
           else if (what === 'snapshot') progress.becomeSnapshot(Math.max(a, progress.match));
