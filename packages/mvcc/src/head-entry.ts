@@ -2,7 +2,11 @@
  * The newest record of a key, as `head` and `graves` keep it: enough to answer without the record itself
  * (keys_only, compares, the next version) and to link the next record.
  *
- *   flags 1 byte (1 lease, 2 jump, 4 past), varints: main, sub, main - create, version, depth, [lease], [jump main, jump sub]
+ *   flags 1 byte (1 lease, 2 jump, 4 past), varints: main, sub, main - create, version, depth, [lease], [jump main, jump sub], zeros up to 20 bytes
+ *   (the lease not counted)
+ *
+ * The zeros are room to grow. A key's second record adds six bytes (a jump, a distance from its creation); without room, the second puts of keys
+ * that were loaded in order split every full leaf into two half-full ones, and each flush of heads rewrites twice as many from then on.
  */
 import { readVarint, readVarint64, varintEnd, writeVarint, writeVarint64 } from './varint.ts';
 
@@ -25,6 +29,8 @@ export interface HeadEntry {
 const LEASE = 1;
 const JUMP = 2;
 const PAST = 4;
+/** Holds a revision up to 268 million (2^28) and 16,383 records of a key: beyond that an entry grows by a byte now and then. */
+const ROOM_BYTES = 20;
 /** Flags, and at most 8 + 5 + 8 + 8 + 5 + 10 + 8 + 5 bytes of numbers. */
 export const MAX_HEAD_ENTRY_BYTES = 64;
 
@@ -40,11 +46,18 @@ export function writeHeadEntry(target: Uint8Array, offset: number, entry: HeadEn
   at = writeVarint(target, at, entry.main - entry.createRevision);
   at = writeVarint(target, at, entry.version);
   at = writeVarint(target, at, entry.depth);
-  if (entry.lease !== 0n) at = writeVarint64(target, at, entry.lease);
+  let end = offset + ROOM_BYTES;
+  if (entry.lease !== 0n) {
+    const leaseStart = at;
+    at = writeVarint64(target, at, entry.lease);
+    end += at - leaseStart;
+  }
   if (entry.jumpMain !== 0) {
     at = writeVarint(target, at, entry.jumpMain);
     at = writeVarint(target, at, entry.jumpSub);
   }
+  // Buffers are used again, so what lies here may be an older entry's.
+  while (at < end) target[at++] = 0;
   return at;
 }
 
