@@ -221,6 +221,8 @@ export interface Store {
 
   /** To be looked at in the turn that asked. */
   sizes(): { totalBytes: number; inUseBytes: number };
+  /** Starts what is started late (the writer's thread): once file descriptors have run out, it could not be. */
+  prepare(): void;
   /** Runs once physical removal of every compaction up to `revision` is durable. */
   whenCompacted(revision: number, done: (error: Error | null) => void): void;
   /** Rewrites the file without free pages while reads and writes go on. */

@@ -40,6 +40,8 @@ const GRPC_OVERHEAD_BYTES = 512 * 1024;
 const UNLIMITED_STREAMS = 2 ** 32 - 1;
 /** What calls under way have to finish. */
 const STOP_GRACE_MS = 3_000;
+/** From serving until what is loaded late is loaded. */
+const PREPARE_MS = 300;
 /** What answers have to leave by when the member has failed. */
 const CUT_GRACE_MS = 200;
 
@@ -75,11 +77,24 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
     for (const url of config.listenClientHttpUrls) await server.listen(url, 'http');
     for (const url of config.listenClientUrls) await server.listen(url);
     env.log.log('info', 'serving client requests', { addresses: server.addresses });
+    prepareSoon(server.member, front);
     return server;
   } catch (error) {
     for (const close of opened.toReversed()) await closed(close, world);
     throw error;
   }
+}
+
+/**
+ * What a start leaves out so that it is quick is loaded soon after, not when it is needed: then there may be no file descriptors left,
+ * and a member without a thread to flush with would have to end.
+ */
+function prepareSoon(member: Member, front: HttpFront): void {
+  const timer = member.env.setTimer(PREPARE_MS, () => {
+    front.prepare();
+    member.store.prepare();
+  });
+  void member.stopped.then(() => timer.cancel());
 }
 
 /** What fails while a start is taken back must not hide why it is. */

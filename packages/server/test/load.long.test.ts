@@ -3,6 +3,7 @@
  * watched from outside (anonymous pages: LMDB's map is the kernel's to take back).
  */
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -16,7 +17,9 @@ const many = (count: number): number => Math.max(1, Math.round(count * scale));
 /** The memory that case 68 gives a server. */
 const MAX_ANONYMOUS_BYTES = 512 * 1024 * 1024;
 
-const { KV, Watch } = { KV: services['etcdserverpb.KV'], Watch: services['etcdserverpb.Watch'].Watch };
+const KV = services['etcdserverpb.KV'];
+const Maintenance = services['etcdserverpb.Maintenance'];
+const { Watch } = services['etcdserverpb.Watch'];
 let server: ServerProcess;
 const sessions: ClientHttp2Session[] = [];
 
@@ -254,6 +257,13 @@ describe('case-69', () => {
     const port = portOf(server.endpoint);
     const on = session();
     expect((await unary(on, KV.Put.path, put('a', Buffer.from('1')))).status).toBe('0');
+    // What is loaded late comes soon after the start, whether it is needed or not: without descriptors it could not.
+    const threads = `/proc/${server.pid}/task`;
+    await expect
+      .poll(() => readdirSync(threads).map((id) => readFileSync(`${threads}/${id}/comm`, 'utf8').trim()))
+      .toContain('quorate-mvcc');
+    expect((await unary(on, Maintenance.Defragment.path, new Uint8Array(0))).status).toBe('0');
+    await expectWell();
     execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=128:128']);
     const sockets = Array.from({ length: 400 }, () => {
       const socket = connectSocket({ host: '127.0.0.1', port });

@@ -10,7 +10,7 @@
  *     const grpc = createGrpcServer({ handlers, http: nodeHttpHandOver(app.server) });
  *
  * Given a function instead of a server, it asks for the server when the first request is there, which then waits: loading
- * a framework may take longer than everything else that a program does before it serves.
+ * a framework may take longer than everything else that a program does before it serves. `prepare` asks for it earlier.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -18,10 +18,21 @@ import type { HttpExchange, HttpExchangeListener, HttpHandOver } from './exchang
 import { Http2Request } from './http2-request.ts';
 import { Http2Response } from './http2-response.ts';
 
-/** @param given the server, or what makes it: called once; when it rejects, those who wait for it are cut off */
-export function nodeHttpHandOver(given: Server | (() => Promise<Server>)): HttpHandOver {
+export interface NodeHttpHandOver extends HttpHandOver {
+  /** Has the server made now, unless it is there: later there may be no file descriptors left to load it with. */
+  prepare(): void;
+}
+
+/** @param given the server, or what makes it: called until it succeeds; when it rejects, those who wait for it are cut off */
+export function nodeHttpHandOver(given: Server | (() => Promise<Server>)): NodeHttpHandOver {
   const { use } = typeof given === 'function' ? lateServer(given) : readyServer(given);
   return {
+    prepare() {
+      use(
+        () => {},
+        () => {},
+      );
+    },
     connection(socket: Socket) {
       use(
         (server) => {
@@ -83,11 +94,18 @@ function lateServer(make: () => Promise<Server>): Taker {
         take(server);
         return;
       }
-      coming ??= make().then((made) => {
-        watch(made);
-        server = made;
-        return made;
-      });
+      coming ??= make().then(
+        (made) => {
+          watch(made);
+          server = made;
+          return made;
+        },
+        (error: unknown) => {
+          // The next one asks again.
+          coming = null;
+          throw error;
+        },
+      );
       coming.then(take, giveUp);
     },
   };

@@ -1,16 +1,22 @@
 /**
- * A writer that starts with its first job: a thread, its copy of the code and its view of LMDB cost as much as a store needs to open,
- * and the first flush comes a second after the first write.
+ * A writer that starts when it is told to, and at the latest with its first job: a thread, its copy of the code and its view of LMDB
+ * cost as much as a store needs to open, and the first flush comes a second after the first write.
  */
 import type { WriterPort } from './port.ts';
 
-export function lateWriter(start: () => WriterPort): WriterPort {
+export interface LateWriter extends WriterPort {
+  /** Starts it unless it has started. */
+  start(): void;
+}
+
+export function lateWriter(start: () => WriterPort): LateWriter {
   let port: WriterPort | null = null;
   const started = (): WriterPort => {
     port ??= start();
     return port;
   };
   return {
+    start: () => void started(),
     buffer: (bytes) => started().buffer(bytes),
     submit: (job, done) => {
       // Nothing was written, so there is nothing to end.

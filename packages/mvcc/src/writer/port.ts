@@ -81,7 +81,8 @@ export function threadedWriter(
   const file = import.meta.url.endsWith('.ts') ? '../writer-worker.ts' : './writer-worker.js';
   // A batch lives for one job and the rest is native: a small young generation costs the writer nothing.
   const resourceLimits = { maxYoungGenerationSizeMb: 6 };
-  const worker = new Worker(new URL(file, import.meta.url), { workerData, resourceLimits });
+  const name = 'quorate-mvcc';
+  const worker = new Worker(new URL(file, import.meta.url), { name, workerData, resourceLimits });
   const waiting = new Map<number, (error: Error | null, result: WriterResult | null) => void>();
   const spare = new SpareBuffer();
   let lastId = 0;

@@ -7,9 +7,8 @@
  *
  * `serve.ts` gives the gRPC transport the `handOver` and the `observer`, and opens the listeners.
  *
- * The apps themselves (Fastify, gateway, the text of metrics) are loaded when the first request for one of them is there: that
- * takes longer than all the rest of a start, and a member that only speaks gRPC never needs the memory. What counts from the
- * start on is here: calls and verdicts. Read next: `apps.ts`.
+ * The apps themselves (Fastify, gateway, the text of metrics) are loaded by `prepare`, or with the first request for one of them:
+ * that takes longer than all the rest of a start. What counts from the start on is here: calls and verdicts. Read next: `apps.ts`.
  */
 import type { Server } from 'node:http';
 import { createGrpcServer, type GrpcServer, type HttpHandOver, nodeHttpHandOver } from '@quorate/grpc-server';
@@ -44,6 +43,8 @@ export interface HttpFront {
   readonly metricsTransport: GrpcServer | null;
   /** Adds what a part of the server tells about itself. */
   addMetrics(source: MetricsSource): void;
+  /** Loads what is loaded late. */
+  prepare(): void;
   /** Lets requests under way end, for `graceMs`; then ends all HTTP connections. A second call waits for the first. */
   close(graceMs: number): Promise<void>;
 }
@@ -73,7 +74,10 @@ export function createHttpFront(member: Member, services: Services, config: Http
   };
   const serverOf = (surface: 'client' | 'metrics') => async (): Promise<Server> => {
     if (isClosed) throw new Error('the HTTP front is closed');
-    loading ??= load();
+    loading ??= load().catch((error: unknown) => {
+      loading = null;
+      throw error;
+    });
     const app = loading.then((apps) => apps.create(surface));
     made.set(surface, app);
     try {
@@ -85,7 +89,8 @@ export function createHttpFront(member: Member, services: Services, config: Http
   };
   const client = nodeHttpHandOver(serverOf('client'));
   const httpTransport = config.isApart ? carrier(client) : null;
-  const metricsTransport = config.hasMetricsListeners ? carrier(nodeHttpHandOver(serverOf('metrics'))) : null;
+  const metrics = nodeHttpHandOver(serverOf('metrics'));
+  const metricsTransport = config.hasMetricsListeners ? carrier(metrics) : null;
   let closing: Promise<unknown> | null = null;
   return {
     handOver: config.isApart ? undefined : client,
@@ -93,6 +98,10 @@ export function createHttpFront(member: Member, services: Services, config: Http
     httpTransport,
     metricsTransport,
     addMetrics: (source) => sources.push(source),
+    prepare() {
+      client.prepare();
+      if (metricsTransport !== null) metrics.prepare();
+    },
     async close(graceMs) {
       isClosed = true;
       closing ??= Promise.all([
