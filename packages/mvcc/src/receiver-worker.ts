@@ -1,6 +1,6 @@
 /** Entry of the thread that builds a store from an image; fed by `transfer/sink.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { useGate } from './backend/exit-gate.ts';
+import { insideGate, useGate } from './backend/exit-gate.ts';
 import { lmdbBackendAgain } from './backend/lmdb.ts';
 import { BuildCore } from './transfer/build-core.ts';
 import { ImageReceiver } from './transfer/receiver.ts';
@@ -9,8 +9,10 @@ import type { FromReceiver, ReceiverData, ToReceiver } from './transfer/sink.ts'
 const { directory, mapSizeBytes, blockKeys, name, gate } = workerData as ReceiverData;
 useGate(gate);
 const port = parentPort!;
-const database = lmdbBackendAgain({ directory, mapSizeBytes }).createFresh(name);
-const receiver = new ImageReceiver(new BuildCore(database, blockKeys));
+const receiver = insideGate(() => {
+  const database = lmdbBackendAgain({ directory, mapSizeBytes }).createFresh(name);
+  return new ImageReceiver(new BuildCore(database, blockKeys));
+});
 
 const say = (message: FromReceiver): void => port.postMessage(message);
 const sayError = (error: unknown): void => {
@@ -18,7 +20,9 @@ const sayError = (error: unknown): void => {
   say({ error: { name, code: code ?? 'UNKNOWN', message } });
 };
 
-port.on('message', ({ chunk }: ToReceiver) => {
+port.on('message', (message: ToReceiver) => insideGate(() => receive(message)));
+
+function receive({ chunk }: ToReceiver): void {
   try {
     if (chunk !== null) {
       receiver.write(chunk);
@@ -27,4 +31,4 @@ port.on('message', ({ chunk }: ToReceiver) => {
   } catch (error) {
     sayError(error);
   }
-});
+}

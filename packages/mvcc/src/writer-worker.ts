@@ -1,7 +1,7 @@
 /** The writer thread's entry: LMDB's only writer, fed by `writer/port.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BackendError } from './backend/backend.ts';
-import { useGate } from './backend/exit-gate.ts';
+import { insideGate, useGate } from './backend/exit-gate.ts';
 import { lmdbBackendAgain } from './backend/lmdb.ts';
 import type { MvccFailpoint } from './failpoints.ts';
 import {
@@ -28,13 +28,18 @@ function visit(name: MvccFailpoint): void {
   if (Atomics.load(answer, 0) === ANSWER_THROW) throw new BackendError('FAILPOINT', `failpoint ${name}`);
 }
 
-const writer = new StoreWriter({
-  backend: lmdbBackendAgain({ directory, mapSizeBytes }),
-  blockKeys,
-  failpoint: visit,
-});
+const writer = insideGate(
+  () =>
+    new StoreWriter({
+      backend: lmdbBackendAgain({ directory, mapSizeBytes }),
+      blockKeys,
+      failpoint: visit,
+    }),
+);
 
-port.on('message', ({ id, job }: ToWorker) => {
+port.on('message', (message: ToWorker) => insideGate(() => run(message)));
+
+function run({ id, job }: ToWorker): void {
   writer.run(job, (error, result) => {
     if (error !== null) {
       const code = error instanceof BackendError ? error.code : 'UNKNOWN';
@@ -50,4 +55,4 @@ port.on('message', ({ id, job }: ToWorker) => {
     if (job.kind === 'heads' && !writer.keeps(job)) freeBuffer(job.entries.buffer as ArrayBuffer);
     if (job.kind === 'close') port.close();
   });
-});
+}

@@ -1,9 +1,9 @@
 /**
- * Keeps the process from ending in the middle of a transaction of one of its threads.
+ * Keeps the process from ending while one of its threads is at work in LMDB.
  *
- * LMDB's binding calls back into JavaScript inside of a transaction. A thread that is told to end at that moment throws through native
- * code, and the process dies of SIGABRT instead of ending with its exit code. So a thread goes through a gate into each
- * transaction, and at the end of the process (`process.exit` waits for its `exit` event) all gates are shut first.
+ * A thread that is told to end while LMDB's binding talks to JavaScript (every transaction does) throws through native code, and the
+ * process dies of SIGABRT instead of ending with its exit code. So a thread goes through a gate into each piece of
+ * work, and at the end of the process (`process.exit` waits for its `exit` event) all gates are shut first.
  *
  *     OPEN --thread--> INSIDE --thread--> OPEN --end of the process--> SHUT
  */
@@ -11,7 +11,7 @@ const OPEN = 0;
 const INSIDE = 1;
 const SHUT = 2;
 
-/** A transaction takes a few milliseconds of work and a sync. A disk that hangs for longer does not keep the process. */
+/** A piece of work takes some milliseconds and a sync. A disk that hangs for longer does not keep the process. */
 const PATIENCE_MS = 2_000;
 
 /** Shared with one thread. */
@@ -44,7 +44,7 @@ function shutAll(): void {
   }
 }
 
-/** Ends a thread as soon as it is in no transaction. */
+/** Ends a thread as soon as it is at no work. */
 export async function terminateAtGate(
   worker: { terminate(): Promise<number> },
   gate: GateMemory,
@@ -60,22 +60,22 @@ export async function terminateAtGate(
 
 /** Of this thread; null in a thread that has none, as the main thread. */
 let own: GateMemory | null = null;
+let depth = 0;
 
 /** Said once by a thread that was started with a gate. */
 export function useGate(gate: GateMemory): void {
   own = gate;
 }
 
-/** Runs a transaction, or waits for the end of the process. */
-export function insideGate(transaction: () => void): void {
-  if (own === null) {
-    transaction();
-    return;
-  }
+/** Runs a piece of work, or waits for the end of the process. Work within work is part of it. */
+export function insideGate<T>(work: () => T): T {
+  if (own === null || depth > 0) return work();
   while (Atomics.compareExchange(own, 0, OPEN, INSIDE) !== OPEN) Atomics.wait(own, 0, SHUT);
+  depth++;
   try {
-    transaction();
+    return work();
   } finally {
+    depth--;
     Atomics.store(own, 0, OPEN);
     Atomics.notify(own, 0);
   }

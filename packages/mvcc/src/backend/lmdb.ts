@@ -243,11 +243,9 @@ function copyFile(from: Opened, to: Opened, done: (error: unknown) => void): () 
     try {
       if (cancelled) throw new BackendError('CANCELLED', 'the copy was given up');
       let ended = false;
-      insideGate(() =>
-        to.root.transactionSync(() => {
-          ended = copyRows();
-        }),
-      );
+      to.root.transactionSync(() => {
+        ended = copyRows();
+      });
       if (ended) {
         table++;
         after = null;
@@ -257,9 +255,10 @@ function copyFile(from: Opened, to: Opened, done: (error: unknown) => void): () 
       return;
     }
     if (table === TABLE_NAMES.length) end(null);
-    else setImmediate(slice);
+    else setImmediate(next);
   };
-  setImmediate(slice);
+  const next = (): void => insideGate(slice);
+  setImmediate(next);
   return () => {
     cancelled = true;
   };
@@ -427,7 +426,7 @@ class LmdbWriter implements BackendWriter {
       remove: (table, key) => tables[table]!.removeSync(key),
     };
     try {
-      insideGate(() => root.transactionSync(() => work(transaction)));
+      root.transactionSync(() => work(transaction));
     } catch (error) {
       throw namingFullDisk(backendError(error), this.#directory);
     }
