@@ -21,6 +21,7 @@ import { markdown } from './report.ts';
 import { pin, runGroup, type Settings } from './run-group.ts';
 
 const GENERATOR_CORE = 1;
+const ATTEMPTS = 3;
 
 // Servers end with this process, but not when a signal ends it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
@@ -78,16 +79,7 @@ async function main(): Promise<void> {
       for (let repeat = 0; repeat < Math.min(repeats, group.repeats ?? repeats); repeat++) {
         for (const server of servers) {
           await calibrate(group, servers, settings, runs);
-          await runGroup(group, server, {
-            ...settings,
-            rateOf: (one) => Math.max(1, Math.round(peak(one.peakOf, runs) * one.share)),
-            onCase(one, figures, failure) {
-              const { name, unit = 'calls' } = one;
-              const run = { server, group: group.name, name, unit, repeat, figures };
-              runs.push(failure === undefined ? run : { ...run, failure });
-              console.error(progress(run));
-            },
-          });
+          runs.push(...(await tried(group, server, repeat, settings, runs)));
         }
       }
       // After every group, so that a run that is cut off leaves what it measured.
@@ -98,6 +90,37 @@ async function main(): Promise<void> {
   }
   console.log(save(folder, runs, { repeats, seconds }));
   console.error(`written to ${folder}`);
+}
+
+/** A group's runs. What breaks off (a server closes a connection now and then) is measured anew, from the beginning. */
+async function tried(
+  group: Group,
+  server: ServerName,
+  repeat: number,
+  settings: Omit<Settings, 'rateOf' | 'onCase'>,
+  before: readonly Run[],
+): Promise<Run[]> {
+  for (let attempt = 1; ; attempt++) {
+    const runs: Run[] = [];
+    try {
+      await runGroup(group, server, {
+        ...settings,
+        rateOf: (one) => Math.max(1, Math.round(peak(one.peakOf, before) * one.share)),
+        onCase(one, figures, failure) {
+          const { name, unit = 'calls' } = one;
+          const run = { server, group: group.name, name, unit, repeat, figures };
+          runs.push(failure === undefined ? run : { ...run, failure });
+          console.error(progress(runs.at(-1)!));
+        },
+      });
+      return runs;
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      console.error(
+        `${server}, ${group.name} (${repeat + 1}): once more, after ${String((error as Error).cause)}`,
+      );
+    }
+  }
 }
 
 /** An open-loop case needs the peak of another case: measured once here when it was not among those that ran. */
