@@ -43,7 +43,7 @@ import {
   type WriteTransaction,
 } from './types.ts';
 import { StoreTransaction, type TransactionEnd } from './write-transaction.ts';
-import { type LateWriter, lateWriter } from './writer/late-writer.ts';
+import { lateWriter } from './writer/late-writer.ts';
 import { inlineWriter, threadedWriter, type WriterPort } from './writer/port.ts';
 
 /** @throws BackendError when the files cannot be opened or are damaged */
@@ -64,7 +64,7 @@ export class MvccStore implements Store {
   /** The bounds in force. */
   readonly limits: StoreLimits;
   readonly #mapSizeBytes: number;
-  readonly #port: WriterPort | LateWriter;
+  readonly #port: WriterPort;
   #core: Core;
   readonly #fatalListeners: ((error: Error) => void)[] = [];
   #fatalError: Error | null = null;
@@ -148,7 +148,7 @@ export class MvccStore implements Store {
     return this.#core.flusher;
   }
 
-  #startWriter(backend: Backend): WriterPort | LateWriter {
+  #startWriter(backend: Backend): WriterPort {
     const { storage, inThread, failpoint, afterPoll } = this.#options;
     const { blockKeys } = this.limits;
     if ('directory' in storage && inThread !== true) {
@@ -316,7 +316,7 @@ export class MvccStore implements Store {
   }
 
   prepare(): void {
-    if (!this.#closed && 'start' in this.#port) this.#port.start();
+    if (!this.#closed) this.#port.prepare();
   }
 
   whenCompacted(revision: number, done: (error: Error | null) => void): void {

@@ -4,19 +4,14 @@
  */
 import type { WriterPort } from './port.ts';
 
-export interface LateWriter extends WriterPort {
-  /** Starts it unless it has started. */
-  start(): void;
-}
-
-export function lateWriter(start: () => WriterPort): LateWriter {
+export function lateWriter(start: () => WriterPort): WriterPort {
   let port: WriterPort | null = null;
   const started = (): WriterPort => {
     port ??= start();
     return port;
   };
   return {
-    start: () => void started(),
+    prepare: () => void started(),
     buffer: (bytes) => started().buffer(bytes),
     submit: (job, done) => {
       // Nothing was written, so there is nothing to end.

@@ -12,6 +12,8 @@ import type { WriterJob, WriterResult } from './jobs.ts';
 import { StoreWriter, type StoreWriterOptions } from './store-writer.ts';
 
 export interface WriterPort {
+  /** Starts now what would otherwise start with the first job. */
+  prepare(): void;
   /** A buffer of at least so many bytes for the next job: one that the writer gave back, when it has the size. */
   buffer(bytes: number): ArrayBuffer;
   submit(job: WriterJob, done: (error: Error | null, result: WriterResult | null) => void): void;
@@ -37,6 +39,7 @@ export function inlineWriter(
     schedule();
   };
   return {
+    prepare: () => {},
     buffer: (bytes) => new ArrayBuffer(bytes),
     submit: (job, done) => {
       // Between a job and its answer there is a turn, as with a thread: what was committed can be seen before it is told.
@@ -121,6 +124,7 @@ export function threadedWriter(
     fail(new Error(`the writer thread ended with code ${code}`));
   });
   return {
+    prepare: () => {},
     buffer: (bytes) => spare.take(bytes),
     submit: (job, done) => {
       const id = ++lastId;
