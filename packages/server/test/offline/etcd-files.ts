@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
+import { BoltWriter, createFile } from '@quorate/bbolt';
 
 function varint(value: number): number[] {
   const bytes: number[] = [];
@@ -73,3 +74,18 @@ export class LogWriter {
 /** An `InternalRaftRequest` with one request in it. */
 export const union = (number: number, bytes: Uint8Array) =>
   Buffer.from([...field(0x08, 77), ...varint(number * 8 + 2), ...varint(bytes.length), ...bytes]);
+
+export type Rows = readonly (readonly [key: Uint8Array, value: Uint8Array])[];
+
+/** A bbolt file with these buckets, in the order given, and their rows in order of keys. */
+export function writeBolt(path: string, buckets: Readonly<Record<string, Rows>>): void {
+  const sink = createFile(path);
+  const writer = new BoltWriter(sink);
+  for (const [name, rows] of Object.entries(buckets)) {
+    writer.beginBucket(Buffer.from(name));
+    for (const [key, value] of rows) writer.put(key, value);
+    writer.endBucket();
+  }
+  writer.finish();
+  sink.close();
+}

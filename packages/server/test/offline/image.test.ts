@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BoltWriter, createFile } from '@quorate/bbolt';
 import type { ImageRecord, StoreBuilder } from '@quorate/mvcc';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeRevisionKey } from '../../src/etcd-image/schema.ts';
 import { withImage } from '../../src/offline/etcd-image.ts';
 import { restoreSnapshot, snapshotStatus } from '../../src/offline/index.ts';
+import { type Rows, writeBolt } from './etcd-files.ts';
 
 let folder: string;
 let made = 0;
@@ -17,19 +17,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const text = (value: string) => Buffer.from(value);
-type Rows = readonly (readonly [Uint8Array, Uint8Array])[];
 
 function image(buckets: Record<string, Rows>): string {
   const path = join(folder, `${made++}.db`);
-  const sink = createFile(path);
-  const writer = new BoltWriter(sink);
-  for (const [name, rows] of Object.entries(buckets)) {
-    writer.beginBucket(text(name));
-    for (const [key, value] of rows) writer.put(key, value);
-    writer.endBucket();
-  }
-  writer.finish();
-  sink.close();
+  writeBolt(path, buckets);
   return path;
 }
 

@@ -2,13 +2,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BoltWriter, createFile } from '@quorate/bbolt';
 import { PutRequest } from '@quorate/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeRevisionKey, encodeUint64 } from '../../src/etcd-image/schema.ts';
 import { type MigrateOptions, migrateFromEtcd } from '../../src/offline/index.ts';
 import { withStore } from '../../src/offline/new-folder.ts';
-import { entry, LogWriter, state, union } from './etcd-files.ts';
+import { entry, LogWriter, type Rows, state, union, writeBolt } from './etcd-files.ts';
 
 let folder: string;
 let made = 0;
@@ -31,38 +30,25 @@ function etcd(source: {
   const etcdDirectory = join(folder, `etcd-${made++}`);
   mkdirSync(join(etcdDirectory, 'member/snap'), { recursive: true });
   mkdirSync(join(etcdDirectory, 'member/wal'));
-  const sink = createFile(join(etcdDirectory, 'member/snap/db'));
-  const writer = new BoltWriter(sink);
-  const bucket = (name: string, rows: [Uint8Array, Uint8Array][]): void => {
-    writer.beginBucket(text(name));
-    for (const [key, value] of rows) writer.put(key, value);
-    writer.endBucket();
-  };
-  bucket('auth', source.auth === true ? [[text('authEnabled'), Buffer.from([1])]] : []);
   const keyValue = (revision: number, version: number) =>
     Buffer.from([0x0a, 1, 0x61, 0x10, 2, 0x18, revision, 0x20, version, 0x2a, 1, 0x76]);
-  bucket('key', [
-    [encodeRevisionKey(2, 0, false), keyValue(2, 1)],
-    [encodeRevisionKey(3, 0, false), keyValue(3, 2)],
+  const members: Rows = Array.from({ length: source.voters }, (_, i) => [
+    text(`${i + 1}`),
+    text(`{"id":${i + 1},"peerURLs":["http://h:${i}"]}`),
   ]);
-  bucket(
-    'members',
-    Array.from({ length: source.voters }, (_, i) => [
-      text(`${i + 1}`),
-      text(`{"id":${i + 1},"peerURLs":["http://h:${i}"]}`),
-    ]),
-  );
-  bucket('meta', [
-    [text('consistent_index'), encodeUint64(3)],
-    ...(source.scheduledCompact === undefined
+  const scheduled: Rows =
+    source.scheduledCompact === undefined
       ? []
-      : ([[text('scheduledCompactRev'), encodeRevisionKey(source.scheduledCompact, 0, false)]] as [
-          Uint8Array,
-          Uint8Array,
-        ][])),
-  ]);
-  writer.finish();
-  sink.close();
+      : [[text('scheduledCompactRev'), encodeRevisionKey(source.scheduledCompact, 0, false)]];
+  writeBolt(join(etcdDirectory, 'member/snap/db'), {
+    auth: source.auth === true ? [[text('authEnabled'), Buffer.from([1])]] : [],
+    key: [
+      [encodeRevisionKey(2, 0, false), keyValue(2, 1)],
+      [encodeRevisionKey(3, 0, false), keyValue(3, 2)],
+    ],
+    members,
+    meta: [[text('consistent_index'), encodeUint64(3)], ...scheduled],
+  });
   const log = new LogWriter(join(etcdDirectory, 'member/wal'));
   log.record(2, entry(1, 1, [], 1));
   log.record(2, entry(2, 1, put('a')));

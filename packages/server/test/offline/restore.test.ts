@@ -11,7 +11,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BoltWriter, createFile } from '@quorate/bbolt';
 import { openStore, type Store } from '@quorate/mvcc';
 import { Random } from '@quorate/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -27,6 +26,7 @@ import {
   snapshotStatus,
 } from '../../src/offline/index.ts';
 import { makeFolder } from '../../src/offline/new-folder.ts';
+import { writeBolt } from './etcd-files.ts';
 
 let folder: string;
 /** Of the store below, with its trailer. */
@@ -274,12 +274,7 @@ describe('files that are refused', () => {
   test('no database, and a database of something else', async () => {
     expect(await refused(withTrailer(Buffer.alloc(8192)))).toMatch('not a bbolt file');
     const path = join(folder, 'other.db');
-    const sink = createFile(path);
-    const writer = new BoltWriter(sink);
-    writer.beginBucket(text('fruits'));
-    writer.endBucket();
-    writer.finish();
-    sink.close();
+    writeBolt(path, { fruits: [] });
     expect(await refused(withTrailer(readFileSync(path)))).toMatch('it has no bucket "key"');
   });
 
@@ -303,25 +298,13 @@ describe('files that are refused', () => {
   ];
   test.each(records)('%s', async (_, rows, message) => {
     const path = join(folder, `rows-${made++}.db`);
-    const sink = createFile(path);
-    const writer = new BoltWriter(sink);
-    writer.beginBucket(text('key'));
-    for (const [key, value] of rows) writer.put(key, value);
-    writer.endBucket();
-    writer.finish();
-    sink.close();
+    writeBolt(path, { key: rows });
     expect(await refused(withTrailer(readFileSync(path)))).toMatch(message);
   });
 
   test('a row of a raised revision is no record, and raises it', async () => {
     const path = join(folder, 'bumped.db');
-    const sink = createFile(path);
-    const writer = new BoltWriter(sink);
-    writer.beginBucket(text('key'));
-    writer.put(encodeRevisionKey(500, 0, false), Buffer.alloc(0));
-    writer.endBucket();
-    writer.finish();
-    sink.close();
+    writeBolt(path, { key: [[encodeRevisionKey(500, 0, false), Buffer.alloc(0)]] });
     expect((await restoreSnapshot(options({ snapshotPath: path, skipHashCheck: true }))).revision).toBe(500);
   });
 
