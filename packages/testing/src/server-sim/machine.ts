@@ -173,7 +173,7 @@ export class Machine {
     });
     const life = new Life(this.lives++, env);
     this.life = life;
-    // An error that was injected and not met yet strikes this life as well as any.
+    // An error that was injected and not met yet strikes this life too.
     this.mayFail = this.disk.faultsLeft > 0;
     this.stoppingFor = null;
     const { mutations } = host;
