@@ -3,7 +3,7 @@
  * is, over handlers that pass each request on.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { createGrpcServer, type Handler, type TransportEnv } from '@quorate/grpc-server';
+import { createGrpcServer, type Handler, nodeEnv, type TransportEnv } from '@quorate/grpc-server';
 import { CallsOut } from './calls-out.ts';
 import type { LinkEnd } from './link.ts';
 
@@ -17,17 +17,7 @@ export interface TransportThread {
 const { link, paths, timeOrigin } = workerData as TransportThread;
 const aheadMs = performance.timeOrigin - timeOrigin;
 
-const env: TransportEnv = {
-  monotonicMs: () => performance.now() + aheadMs,
-  setTimer(delayMs, callback) {
-    const timer = setTimeout(callback, Math.ceil(delayMs));
-    timer.unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-  afterPoll: (callback) => {
-    setImmediate(callback);
-  },
-};
+const env: TransportEnv = { ...nodeEnv, monotonicMs: () => performance.now() + aheadMs };
 
 const calls = new CallsOut(link);
 const handlers = new Map<string, Handler>(

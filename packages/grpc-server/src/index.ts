@@ -17,6 +17,8 @@ export type { HttpExchange, HttpExchangeListener, HttpHandOver } from './http/ex
 export { nodeHttpHandOver } from './http/node-http.ts';
 // Bounds.
 export { defaultLimits, type Limits, type Rate } from './limits.ts';
+// What it stands on.
+export { nodeEnv } from './node/env.ts';
 // The server.
 export {
   type CallObserver,
