@@ -24,10 +24,10 @@ import type { Lines } from './concurrency/line.ts';
 import { ObserveCall } from './concurrency/observe.ts';
 import { createdAt, deleteStep, guarded, linePrefix, putStep } from './concurrency/operations.ts';
 import { failUnknown, refuseUnknown } from './concurrency/refusals.ts';
-import { statusOfCode, statusOfError } from './error-map.ts';
-import { refuseByMetadata } from './guard.ts';
+import { statusOfError } from './error-map.ts';
 import type { ResponseHeader } from './header.ts';
 import type { LeaderLoss } from './leader-loss.ts';
+import { IGNORE, OpenCalls } from './open-calls.ts';
 import { unaryMethod } from './unary.ts';
 
 export interface ElectionService {
@@ -36,8 +36,6 @@ export interface ElectionService {
   close(): void;
 }
 
-const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
-
 export function createElectionService(
   lines: Lines,
   header: ResponseHeader,
@@ -45,14 +43,13 @@ export function createElectionService(
 ): ElectionService {
   const { member } = lines;
   const election = services['v3electionpb.Election'];
-  const observers = new Set<ObserveCall>();
+  const observers = new OpenCalls<ObserveCall>(member, leaderLoss);
   member.onApplied((batch) => {
     for (const observer of observers) observer.onApplied(batch);
   });
   member.onStoreReplaced(() => {
     for (const observer of observers) observer.onStoreReplaced();
   });
-  let closed = false;
 
   function campaign({ name, lease, value }: CampaignRequest, call: UnaryCall, encodedBytes: number): void {
     const entrant = {
@@ -131,12 +128,7 @@ export function createElectionService(
   }
 
   function observe(call: StreamCall): StreamListener {
-    const refusal = closed || member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
-    if (refusal !== null) {
-      const { status, message } = statusOfCode(refusal);
-      call.end(status, message);
-      return IGNORE;
-    }
+    if (observers.refuse(call)) return IGNORE;
     let asked = false;
     return {
       onMessage(message) {
@@ -150,17 +142,12 @@ export function createElectionService(
           call.end(status, text);
           return;
         }
-        let release = (): void => {};
         const observer = new ObserveCall(call, linePrefix(request.name), {
           member,
           header,
-          onEnd: () => {
-            observers.delete(observer);
-            release();
-          },
+          onEnd: () => observers.remove(observer),
         });
-        observers.add(observer);
-        release = leaderLoss.watch(call, () => observer.end(statusOfCode('NO_LEADER')));
+        observers.add(call, observer);
         observer.begin();
       },
       onHalfClose() {
@@ -179,9 +166,6 @@ export function createElectionService(
       [Resign.path, unaryMethod(member, (bytes) => Resign.request.decode(copied(bytes)), resign)],
       [Observe.path, { kind: 'stream', open: observe }],
     ],
-    close() {
-      closed = true;
-      for (const observer of [...observers]) observer.end(statusOfCode('SERVER_STOPPED'));
-    },
+    close: () => observers.close(),
   };
 }

@@ -18,12 +18,11 @@ import { encodeHeaderResponse } from '../codec/responses.ts';
 import type { Env } from '../env.ts';
 import type { LeaseView } from '../lease/lessor.ts';
 import type { Member } from '../member.ts';
-import { statusOfCode } from './error-map.ts';
-import { refuseByMetadata } from './guard.ts';
 import type { ResponseHeader } from './header.ts';
 import { KeepAliveCall, type Renew } from './keep-alive.ts';
 import { LeaderLoss } from './leader-loss.ts';
 import { LeaderLeases } from './lease-leader.ts';
+import { IGNORE, OpenCalls } from './open-calls.ts';
 import { endIfAbandoned, fail, refuse, unaryMethod } from './unary.ts';
 
 const lease = services['etcdserverpb.Lease'];
@@ -52,13 +51,10 @@ export interface LeaseService {
   close(): void;
 }
 
-const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
-
 export function createLeaseService(member: LeaseServiceMember, header: ResponseHeader): LeaseService {
   const leaderLoss = new LeaderLoss(member);
   const leader = new LeaderLeases(member);
-  const open = new Set<KeepAliveCall>();
-  let closed = false;
+  const open = new OpenCalls<KeepAliveCall>(member, leaderLoss);
 
   function grant(request: { ID: bigint; TTL: bigint }, call: UnaryCall, encodedBytes: number): void {
     if (request.TTL > BigInt(protocolLimits.maxLeaseTtlSec)) {
@@ -116,28 +112,18 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
     });
   }
 
-  const renew: Renew = (id, call, done) => leader.renew(id, () => call.cancelled || closed, done);
+  const renew: Renew = (id, call, done) => leader.renew(id, () => call.cancelled || open.closed, done);
 
   function openKeepAlive(call: StreamCall): StreamListener {
-    const refusal = closed || member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
-    if (refusal !== null) {
-      const { status, message } = statusOfCode(refusal);
-      call.end(status, message);
-      return IGNORE;
-    }
-    let release = (): void => {};
+    if (open.refuse(call)) return IGNORE;
     const keepAlive = new KeepAliveCall(call, {
       member,
       header,
       renew,
-      onEnd: (ended) => {
-        open.delete(ended);
-        release();
-      },
+      onEnd: (ended) => open.remove(ended),
     });
     if (call.cancelled) return IGNORE;
-    open.add(keepAlive);
-    release = leaderLoss.watch(call, () => keepAlive.end(statusOfCode('NO_LEADER')));
+    open.add(call, keepAlive);
     return keepAlive;
   }
 
@@ -170,8 +156,7 @@ export function createLeaseService(member: LeaseServiceMember, header: ResponseH
       ],
     ],
     close() {
-      closed = true;
-      for (const call of [...open]) call.end(statusOfCode('SERVER_STOPPED'));
+      open.close();
       leader.close();
       leaderLoss.close();
     },

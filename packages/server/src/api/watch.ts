@@ -7,10 +7,9 @@
 import type { Handler, StreamCall, StreamListener } from '@quorate/grpc-server';
 import { WatchHub, type WatchStats } from '@quorate/mvcc';
 import type { Member } from '../member.ts';
-import { statusOfCode } from './error-map.ts';
-import { refuseByMetadata } from './guard.ts';
 import type { ResponseHeader } from './header.ts';
 import { LeaderLoss } from './leader-loss.ts';
+import { IGNORE, OpenCalls } from './open-calls.ts';
 import { WatchCall, type WatchPermission } from './watch-stream.ts';
 
 export const WATCH_PATH = '/etcdserverpb.Watch/Watch';
@@ -36,8 +35,6 @@ export type WatchMember = Pick<
   'env' | 'store' | 'limits' | 'leader' | 'ended' | 'onApplied' | 'onStoreReplaced' | 'onLeaderChange'
 >;
 
-const IGNORE: StreamListener = { onMessage() {}, onHalfClose() {} };
-
 export function createWatchService(
   member: WatchMember,
   header: ResponseHeader,
@@ -50,30 +47,19 @@ export function createWatchService(
   member.onApplied((batch) => hub.publish(batch));
   member.onStoreReplaced(() => hub.storeAdvanced());
   const leaderLoss = new LeaderLoss(member);
-  const open = new Set<WatchCall>();
-  let closed = false;
+  const open = new OpenCalls<WatchCall>(member, leaderLoss);
 
   function openCall(call: StreamCall): StreamListener {
-    const refusal = closed || member.ended ? 'SERVER_STOPPED' : refuseByMetadata(call, member);
-    if (refusal !== null) {
-      const { status, message } = statusOfCode(refusal);
-      call.end(status, message);
-      return IGNORE;
-    }
-    let release = (): void => {};
+    if (open.refuse(call)) return IGNORE;
     const watchCall = new WatchCall(call, {
       member,
       header,
       hub,
       permission,
-      onEnd: (ended) => {
-        open.delete(ended);
-        release();
-      },
+      onEnd: (ended) => open.remove(ended),
     });
     if (call.cancelled) return IGNORE;
-    open.add(watchCall);
-    release = leaderLoss.watch(call, () => watchCall.end(statusOfCode('NO_LEADER')));
+    open.add(call, watchCall);
     return watchCall;
   }
 
@@ -81,8 +67,7 @@ export function createWatchService(
     handlers: [[WATCH_PATH, { kind: 'stream', open: openCall }]],
     stats: () => hub.stats(),
     close() {
-      closed = true;
-      for (const call of [...open]) call.end(statusOfCode('SERVER_STOPPED'));
+      open.close();
       leaderLoss.close();
       hub.close();
     },
