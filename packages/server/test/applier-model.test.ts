@@ -6,6 +6,7 @@ import type { KeyRecord } from '@quorate/mvcc';
 import { EtcdModel, type ModelKeyValue } from '@quorate/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { getStep } from '../src/api/concurrency/operations.ts';
 import { rangeOptions, shapeRange } from '../src/apply/range.ts';
 import { decodeEntry, encodeEntry } from '../src/consensus/entry-codec.ts';
 import type { Operation, RangeOperation } from '../src/operations.ts';
@@ -70,22 +71,7 @@ const steps = fc.array(fc.oneof({ weight: 3, arbitrary: operation }, { weight: 1
   maxLength: 40,
 });
 
-const everything: RangeOperation = {
-  kind: 'range',
-  key: Buffer.from([0]),
-  rangeEnd: Buffer.from([0]),
-  limit: 0,
-  revision: 0,
-  sortOrder: 0,
-  sortTarget: 0,
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-};
+const everything: RangeOperation = { ...getStep(Buffer.from([0])), rangeEnd: Buffer.from([0]) };
 
 describe('the applier', () => {
   test('sem-019..sem-073 answers like the model, whatever comes', () => {

@@ -1,5 +1,6 @@
 /** Transactions by example. The first two answers are those of etcd 3.4.23 to the same requests. */
 import { describe, expect, test } from 'vitest';
+import { getStep } from '../src/api/concurrency/operations.ts';
 import { rangeOptions, shapeRange } from '../src/apply/range.ts';
 import type { Compare, RangeOperation, TxnOperation, TxnStep } from '../src/operations.ts';
 import type { TxnOutcome } from '../src/results.ts';
@@ -8,25 +9,10 @@ import { put } from './support/sim-member.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 
-function range(key: string, rest: Partial<RangeOperation> = {}): RangeOperation {
-  return {
-    kind: 'range',
-    key: bytes(key),
-    rangeEnd: bytes(''),
-    limit: 0,
-    revision: 0,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-    ...rest,
-  };
-}
+const range = (key: string, rest: Partial<RangeOperation> = {}): RangeOperation => ({
+  ...getStep(bytes(key)),
+  ...rest,
+});
 const remove = (key: string, end = ''): TxnStep => ({
   kind: 'delete-range',
   key: bytes(key),
