@@ -20,6 +20,7 @@ import { RawNode } from '../raw-node.ts';
 import type { Ready } from '../ready.ts';
 import type { ProposeResult, TransferResult } from '../results.ts';
 import type { Status } from '../status.ts';
+import { StorageUnavailableError } from '../storage.ts';
 import { type ConfState, type Entry, EntryType, type NodeId, type Snapshot } from '../types.ts';
 import {
   DriverError,
@@ -65,9 +66,11 @@ export class RaftDriver<Result> {
   constructor(config: DriverConfig<Result>) {
     this.#config = config;
     const { storage, machine, node } = config;
-    this.#conf = storage.initialState().conf;
-    this.#applied = storage.firstIndex() - 1;
-    if (this.#applied > 0) machine.restore(storage.snapshot().data);
+    // The newest snapshot may be newer than the beginning of the log: entries before it are kept for slow followers.
+    const snapshot = newestSnapshot(storage);
+    if (snapshot !== null) machine.restore(snapshot.data);
+    this.#conf = snapshot?.meta.conf ?? storage.initialState().conf;
+    this.#applied = snapshot?.meta.index ?? 0;
     this.#snapshotAt = this.#applied;
     this.#nonce = node.random(2 ** 32);
     const timeoutTicks = config.timeoutTicks ?? 50;
@@ -298,6 +301,16 @@ export class RaftDriver<Result> {
     this.#proposals.rejectAll(error);
     this.#changes.rejectAll(error);
     this.#reads.rejectAll(error);
+  }
+}
+
+function newestSnapshot(storage: DriverStorage): Snapshot | null {
+  try {
+    return storage.snapshot();
+  } catch (error) {
+    // There was none yet, unless the log begins after one.
+    if (error instanceof StorageUnavailableError && storage.firstIndex() === 1) return null;
+    throw error;
   }
 }
 
