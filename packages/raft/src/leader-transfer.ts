@@ -27,8 +27,7 @@ export function receiveTransferRequest(raft: Raft, to: NodeId): TransferResult {
   if (progress === undefined || !raft.tracker.isVoter(to)) return { accepted: false, reason: 'not-a-voter' };
   if (raft.transferee === to) return { accepted: true };
   raft.transferee = to;
-  // The clock of the transfer is the quorum check's: one period from now.
-  raft.electionElapsed = 0;
+  raft.transferElapsed = 0;
   if (!completeTransfer(raft, to, progress)) {
     progress.appendWanted = true;
     raft.replicationDue = true;
@@ -43,6 +42,16 @@ export function completeTransfer(raft: Raft, id: NodeId, progress: Progress): bo
   // Its election ignores the leases of others, and the message may arrive at any time.
   raft.reads.forbidLease();
   return true;
+}
+
+/**
+ * The target has an election timeout to take over; then the leader goes on leading (thesis §3.10). A clock of its own:
+ * were it the quorum check's, repeated requests would put that off for ever.
+ */
+export function tickTransfer(raft: Raft): void {
+  if (raft.transferee === NONE) return;
+  raft.transferElapsed += 1;
+  if (raft.transferElapsed >= raft.config.electionTicks) abortTransfer(raft);
 }
 
 export function abortTransfer(raft: Raft): void {

@@ -35,6 +35,8 @@ export class Raft {
 
   /** Never decreases. Changed only by `enterTerm`. */
   term: number;
+  /** The newest term that is on the disk. */
+  durableTerm: number;
   /** Whom this node voted for in `term`. */
   vote: NodeId;
   role: Role = 'follower';
@@ -45,13 +47,18 @@ export class Raft {
   heartbeatElapsed = 0;
   /** Drawn from `[electionTicks, 2 * electionTicks)` at each change of role, against split votes (thesis §3.4). */
   electionTimeout = 0;
-  /** With lease reads: ticks after a restart in which this node may still owe a leader its silence. */
+  /**
+   * With lease reads: ticks after a restart in which this node may still owe a leader its silence. A node whose disk
+   * knows of no term yet owes none: its first answer to a leader waits for the disk (`replication/follower.ts`).
+   */
   embargoTicks: number;
 
   /** A candidate whose vote for itself is not durable yet: it does not count until then. */
   ownVotePending = false;
   /** Target of a leadership transfer under way (thesis §3.10). */
   transferee: NodeId = NONE;
+  /** Ticks since that transfer was asked for. */
+  transferElapsed = 0;
   /** Leader: index of the change that ended its own membership; 0 while it is a voter. */
   departure = 0;
   /** Index of the newest configuration change that may not be applied yet; no other is proposed until it is. */
@@ -71,6 +78,7 @@ export class Raft {
     const start = canonicalConf(config.conf ?? conf);
     checkConf(start);
     this.term = hardState.term;
+    this.durableTerm = hardState.term;
     this.vote = hardState.vote;
     this.log = new RaftLog({
       storage: this.config.storage,

@@ -176,6 +176,7 @@ export class RawNode {
     const raft = this.#raft;
     for (const ticket of raft.persistence.redeem(sequence)) {
       raft.log.persistedTo(ticket.durableTo, ticket.snapshot);
+      if (ticket.term > 0) raft.durableTerm = ticket.term;
       if (ticket.ownVoteTerm > 0) ownVotePersisted(raft, ticket.ownVoteTerm);
     }
     if (raft.leading) advanceOwnMatch(raft);

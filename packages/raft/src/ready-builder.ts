@@ -67,6 +67,7 @@ export class ReadyBuilder {
     const sequence = raft.persistence.issue({
       durableTo: entries.at(-1)?.index ?? snapshot?.meta.index ?? 0,
       snapshot,
+      term: promises ? current.term : 0,
       ownVoteTerm: raft.ownVotePending ? raft.term : 0,
     });
     raft.ownVotePending = false;

@@ -80,8 +80,9 @@ function answerStale(raft: Raft, message: Message): void {
   if (fromLeader) {
     // A leader that hears of a higher term steps down (thesis §3.3). One that was removed while it was cut off hears of
     // it in no other way: nobody asks it for votes. And a node whose term ran ahead while it was cut off cannot win (its
-    // votes are refused) and cannot follow: the next election includes it.
-    raft.send(message.from, { type: MessageType.appendResponse });
+    // votes are refused) and cannot follow: the next election includes it. A refusal, because it says nothing about
+    // this log: should it arrive late, at a leader of the term it names, it must not look like an acknowledgement.
+    raft.send(message.from, { type: MessageType.appendResponse, reject: true });
   }
 }
 

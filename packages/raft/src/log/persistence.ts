@@ -19,6 +19,8 @@ export interface Ticket {
   /** Highest index of the present log that is durable once this step is; 0 when it says nothing about entries. */
   durableTo: number;
   readonly snapshot: Snapshot | null;
+  /** Term that this step makes durable; 0 when the step says nothing about terms. */
+  readonly term: number;
   /** Term in which this step makes the node's vote for itself durable; 0 for none. */
   readonly ownVoteTerm: number;
 }
@@ -36,7 +38,7 @@ export class Persistence {
   /** Numbers a new `Ready`; a step that has nothing to redeem leaves no ticket. */
   issue(step: Omit<Ticket, 'sequence'>): number {
     this.#sequence += 1;
-    if (step.durableTo > 0 || step.snapshot !== null || step.ownVoteTerm > 0) {
+    if (step.durableTo > 0 || step.snapshot !== null || step.term > 0) {
       this.#tickets.push({ sequence: this.#sequence, ...step });
     }
     return this.#sequence;

@@ -46,12 +46,16 @@ export function handleAppend(raft: Raft, message: Message): void {
 /** A heartbeat names a commit index only as far as the leader knows this log to agree. */
 export function handleHeartbeat(raft: Raft, message: Message): void {
   raft.log.maybeCommit(message.commit);
-  // No promise about the log, so it need not wait for the disk: it says "in this term I know of no other leader".
-  raft.send(message.from, {
+  const answer = {
     type: MessageType.heartbeatResponse,
     context: message.context,
     commit: raft.log.committed,
-  });
+  };
+  // With leases the answer promises silence for a while. A restarted node keeps that promise, too, unless its disk says
+  // that it has never been in any term.
+  if (raft.config.readOnly === 'lease' && raft.durableTerm === 0) raft.sendAfterPersist(message.from, answer);
+  // No promise about the log, so it need not wait for the disk: it says "in this term I know of no other leader".
+  else raft.send(message.from, answer);
 }
 
 export function handleSnapshot(raft: Raft, message: Message): void {

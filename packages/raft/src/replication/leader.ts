@@ -97,10 +97,7 @@ export function handleAppendResponse(raft: Raft, message: Message, progress: Pro
       break;
     case 'snapshot':
       // Enough of the log for what follows, whether by the snapshot or by an append that was still on its way.
-      if (progress.match + 1 >= log.firstIndex) {
-        progress.becomeProbe();
-        progress.becomeReplicate();
-      }
+      if (progress.match + 1 >= log.firstIndex) progress.becomeReplicate();
       break;
     case 'replicate':
       progress.inflights.freeTo(message.index);

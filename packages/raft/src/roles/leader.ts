@@ -4,7 +4,7 @@
 
 import { encodeConfChange } from '../confchange/codec.ts';
 import { assert } from '../errors.ts';
-import { abortTransfer, receiveTransferRequest } from '../leader-transfer.ts';
+import { receiveTransferRequest, tickTransfer } from '../leader-transfer.ts';
 import { bootstrapChange, maybeDepart } from '../membership.ts';
 import { type Message, MessageType } from '../message.ts';
 import { appendAsLeader, receiveProposals } from '../proposals.ts';
@@ -87,9 +87,8 @@ export function tickLeader(raft: Raft): void {
       becomeFollower(raft, raft.term, NONE);
       return;
     }
-    // The target did not take over within an election timeout; the leader goes on leading (thesis §3.10).
-    abortTransfer(raft);
   }
+  tickTransfer(raft);
   if (raft.heartbeatElapsed >= raft.config.heartbeatTicks) {
     raft.heartbeatElapsed = 0;
     startRound(raft);

@@ -58,6 +58,7 @@ export class Progress {
   becomeReplicate(): void {
     this.next = this.match + 1;
     this.#reset('replicate');
+    this.sentCommit = Math.min(this.sentCommit, this.match);
   }
 
   becomeSnapshot(index: number): void {
