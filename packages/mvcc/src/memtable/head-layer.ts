@@ -139,7 +139,7 @@ export class HeadLayer {
     this.#order.scan(low, visit);
   }
 
-  /** Keys of this layer below and above `key`, with about 200 of its keys between them; null where there are none. */
+  /** Keys of this layer below and above `key`, with about 100 of its keys between them; null where there are none. */
   around(key: Uint8Array): { low: Uint8Array | null; high: Uint8Array | null } {
     const { low, high } = this.#order.around(key);
     return { low: low === null ? null : this.key(low), high: high === null ? null : this.key(high) };
@@ -169,7 +169,7 @@ export class HeadLayer {
   #noteDelta(entry: number, before: number): void {
     const change = this.#delta(entry) - before;
     if (change === 0) return;
-    this.#order.changeDelta(this.#keys.key(entry), change);
+    this.#order.changeDelta(entry, this.#keys.key(entry), change);
   }
 
   #noteLease(lease: bigint, entry: number): void {

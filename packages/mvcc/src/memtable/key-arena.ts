@@ -91,6 +91,22 @@ export class KeyArena {
     return i < shorter ? chunk[start + i]! - key[i]! : length - key.length;
   }
 
+  /** How many of its first `most` bytes the entry's key has in common with `key`, given that it has the first `from`. */
+  agree(entry: number, key: Uint8Array, from: number, most: number): number {
+    const chunk = this.#chunks[this.#chunkOf[entry]!]!;
+    const start = this.#start[entry]!;
+    const shorter = Math.min(this.#length[entry]!, most);
+    let i = from;
+    while (i < shorter && chunk[start + i] === key[i]) i++;
+    return i;
+  }
+
+  /** `keyWord` of the entry's key. */
+  word(entry: number, from: number): number {
+    const start = this.#start[entry]!;
+    return keyWord(this.#chunks[this.#chunkOf[entry]!]!, start, start + this.#length[entry]!, from);
+  }
+
   #place(entry: number): void {
     const mask = this.#slots.length - 1;
     let slot = this.#hash[entry]! & mask;
@@ -122,6 +138,24 @@ function grown(from: Uint32Array<ArrayBuffer>, capacity: number): Uint32Array<Ar
   const to = new Uint32Array(capacity);
   to.set(from);
   return to;
+}
+
+/** Of how many bytes `keyWord` makes a number. */
+export const WORD_BYTES = 5;
+
+/**
+ * Five bytes from byte `from` on of the key in `[start, end)` of `bytes`, as a number: of two keys that agree before, the lesser one has the lesser number,
+ * or an equal one when they agree in all five. A byte counts one more than it is and an ended key counts 0, in base 257.
+ */
+export function keyWord(bytes: Uint8Array, start: number, end: number, from: number): number {
+  const at = start + from;
+  if (end - at >= WORD_BYTES) {
+    const high = ((bytes[at]! + 1) * 257 + bytes[at + 1]! + 1) * 257 + bytes[at + 2]! + 1;
+    return high * (257 * 257) + (bytes[at + 3]! + 1) * 257 + bytes[at + 4]! + 1;
+  }
+  let word = 0;
+  for (let i = at; i < at + WORD_BYTES; i++) word = word * 257 + (i < end ? bytes[i]! + 1 : 0);
+  return word;
 }
 
 /** FNV-1a with a final mix; long keys are sampled at both ends. */

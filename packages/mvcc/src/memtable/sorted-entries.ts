@@ -1,33 +1,48 @@
 /**
- * Entry numbers in key order, with a running sum per leaf.
+ * Entry numbers in key order, put in order where somebody asks for it.
  *
- * A list of leaves of up to 128 numbers each. Finding a place is two binary searches; a new entry moves at most one leaf. Every entry has a *delta*
- * (-1, 0 or 1: what it changes in the number of live keys), and a leaf knows the sum of its own, so that the delta of a range
- * costs time in proportion to the leaves it covers.
+ *   leaves (each begins with its least key)     [ sorted ........ | tail, as they came ]  [ sorted ... | tail ]
  *
- * Keys of one store share long beginnings ("/registry/pods/..."). A search remembers how many bytes the wanted key has in common with the
- * greatest key known to be below it and the least known to be above: every key between them shares the lesser number, and is compared from there.
+ * A new entry is appended to the tail of its leaf, found among the first keys of leaves (`separators.ts`). A tail
+ * is put in its place when the order of its leaf matters: when a scan or the edge of a range comes by, or when the leaf is full and splits
+ * (`sort-keys.ts`). So a store that is only written pays for an order once in a while for hundreds of entries together, and a turn never sorts more than the leaves
+ * that it reads.
+ *
+ * Every entry has a *delta* (-1, 0 or 1: what it changes in the number of live keys), and a leaf knows the sum of its own, so that the
+ * delta of a range costs time in proportion to the leaves it covers.
  */
 import type { KeyArena } from './key-arena.ts';
+import { Separators } from './separators.ts';
+import { KeySorter, MAX_SORTED } from './sort-keys.ts';
 
-const LEAF_ENTRIES = 128;
+const LEAF_ENTRIES = MAX_SORTED;
+/** A tail up to this length goes in its place one by one; a longer one is sorted together with its leaf. */
+const SHORT_TAIL = 32;
+/** What `around` gives: a part of a leaf that begins at a multiple of this. */
+const NEIGHBOURS = 128;
 
 interface Leaf {
   readonly entries: Int32Array;
   count: number;
+  /** So many from the beginning are in order. The first is the least of all, in every leaf but the first. */
+  sorted: number;
   delta: number;
 }
 
 export class SortedEntries {
-  #leaves: Leaf[] = [{ entries: new Int32Array(LEAF_ENTRIES), count: 0, delta: 0 }];
+  readonly #leaves: Leaf[] = [emptyLeaf()];
   readonly #keys: KeyArena;
+  readonly #separators: Separators;
+  readonly #sorter: KeySorter;
   readonly #deltaOf: (entry: number) => number;
-  /** Common bytes of the wanted key with its neighbours so far, left by `#leafFor` for `#lowerBound`. */
-  #commonBelow = 0;
-  #commonAbove = 0;
+  /** The entry inserted last and where it is: its delta often changes at once. -1: not known. */
+  #lastEntry = -1;
+  #lastLeaf = 0;
 
   constructor(keys: KeyArena, deltaOf: (entry: number) => number) {
     this.#keys = keys;
+    this.#separators = new Separators(keys);
+    this.#sorter = new KeySorter(keys);
     this.#deltaOf = deltaOf;
   }
 
@@ -35,21 +50,21 @@ export class SortedEntries {
   insert(entry: number, key: Uint8Array): void {
     const leafIndex = this.#leafFor(key);
     const leaf = this.#leaves[leafIndex]!;
-    const at = this.#lowerBound(leaf, key);
-    leaf.entries.copyWithin(at + 1, at, leaf.count);
-    leaf.entries[at] = entry;
-    leaf.count++;
+    leaf.entries[leaf.count++] = entry;
+    this.#lastEntry = entry;
+    this.#lastLeaf = leafIndex;
     if (leaf.count === LEAF_ENTRIES) this.#split(leafIndex);
   }
 
-  /** Tells that the delta of the entry with key `key` changed by `change`. */
-  changeDelta(key: Uint8Array, change: number): void {
-    this.#leaves[this.#leafFor(key)]!.delta += change;
+  /** Tells that the delta of `entry`, whose key is `key`, changed by `change`. */
+  changeDelta(entry: number, key: Uint8Array, change: number): void {
+    const leafIndex = entry === this.#lastEntry ? this.#lastLeaf : this.#leafFor(key);
+    this.#leaves[leafIndex]!.delta += change;
   }
 
   /** @returns the entry with key `key`, or -1 */
   find(key: Uint8Array): number {
-    const leaf = this.#leaves[this.#leafFor(key)]!;
+    const leaf = this.#ordered(this.#leafFor(key));
     const at = this.#lowerBound(leaf, key);
     if (at === leaf.count) return -1;
     const entry = leaf.entries[at]!;
@@ -59,18 +74,24 @@ export class SortedEntries {
   /** Visits entries from `low` on in order until `visit` returns false. */
   scan(low: Uint8Array, visit: (entry: number) => boolean): void {
     let leafIndex = this.#leafFor(low);
-    let at = this.#lowerBound(this.#leaves[leafIndex]!, low);
+    let at = this.#lowerBound(this.#ordered(leafIndex), low);
     for (; leafIndex < this.#leaves.length; leafIndex++, at = 0) {
-      const leaf = this.#leaves[leafIndex]!;
+      const leaf = this.#ordered(leafIndex);
       for (; at < leaf.count; at++) if (!visit(leaf.entries[at]!)) return;
     }
   }
 
-  /** Bounds of the two or so leaves around `key`: entries there, null where there are none. */
+  /** Entries at or below `key` and above it, with about `NEIGHBOURS` between them; null where there are none. */
   around(key: Uint8Array): { low: number | null; high: number | null } {
-    const first = this.#leafFor(key) & ~1;
-    const next = this.#leaves[first + 2];
-    return { low: first === 0 ? null : this.#leaves[first]!.entries[0]!, high: next?.entries[0] ?? null };
+    const leafIndex = this.#leafFor(key);
+    const leaf = this.#ordered(leafIndex);
+    const at = this.#lowerBound(leaf, key);
+    const here = at < leaf.count && this.#keys.compare(leaf.entries[at]!, key) === 0;
+    const below = here ? at : at - 1;
+    const from = below - (below % NEIGHBOURS);
+    const next = from + NEIGHBOURS;
+    const high = next < leaf.count ? leaf.entries[next] : this.#leaves[leafIndex + 1]?.entries[0];
+    return { low: below < 0 ? null : leaf.entries[from]!, high: high ?? null };
   }
 
   /** Sum of deltas in `[low, high)`; null: no bound. */
@@ -83,42 +104,58 @@ export class SortedEntries {
     let sum = 0;
     for (let i = 0; i < last; i++) sum += this.#leaves[i]!.delta;
     if (bound !== null) {
-      const leaf = this.#leaves[last]!;
+      const leaf = this.#ordered(last);
       const end = this.#lowerBound(leaf, bound);
-      for (let i = 0; i < end; i++) sum += this.#deltaOf(leaf.entries[i]!);
+      // From the nearer end.
+      if (end <= leaf.count / 2) return sum + this.#sumOf(leaf, 0, end);
+      return sum + leaf.delta - this.#sumOf(leaf, end, leaf.count);
     }
     return sum;
   }
 
-  /** The last leaf whose first key is not above the wanted one: the only one that can hold it. */
-  #leafFor(key: Uint8Array): number {
-    const leaves = this.#leaves;
-    let low = 1;
-    let high = leaves.length;
-    let below = 0;
-    let above = 0;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const from = Math.min(below, above);
-      if (this.#keys.compareFrom(leaves[middle]!.entries[0]!, key, from) <= 0) {
-        low = middle + 1;
-        below = this.#keys.common;
-      } else {
-        high = middle;
-        above = this.#keys.common;
-      }
-    }
-    this.#commonBelow = below;
-    this.#commonAbove = above;
-    return low - 1;
+  #sumOf(leaf: Leaf, from: number, to: number): number {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += this.#deltaOf(leaf.entries[i]!);
+    return sum;
   }
 
-  /** Place of `key` in the leaf that `#leafFor` has just found for it. */
+  /** Puts the tail of a leaf in its place. */
+  #ordered(leafIndex: number): Leaf {
+    const leaf = this.#leaves[leafIndex]!;
+    if (leaf.sorted < leaf.count) this.#order(leaf, leafIndex);
+    return leaf;
+  }
+
+  #order(leaf: Leaf, leafIndex: number): void {
+    const { entries, count } = leaf;
+    if (count - leaf.sorted > SHORT_TAIL) {
+      this.#sorter.sort(entries, count, this.#separators.commonBetween(leafIndex));
+      leaf.sorted = count;
+      return;
+    }
+    while (leaf.sorted < count) {
+      const entry = entries[leaf.sorted]!;
+      const at = this.#lowerBound(leaf, this.#keys.key(entry));
+      entries.copyWithin(at + 1, at, leaf.sorted);
+      entries[at] = entry;
+      leaf.sorted++;
+    }
+  }
+
+  /** The last leaf whose first key is not above the wanted one: the only one that can hold it. */
+  #leafFor(key: Uint8Array): number {
+    return this.#separators.below(key);
+  }
+
+  /**
+   * Place of `key` in the sorted part of its leaf. Remembers how many bytes the key has in common with the greatest key known to be below it and the least
+   * known to be above: every key between them shares the lesser number, and is compared from there.
+   */
   #lowerBound(leaf: Leaf, key: Uint8Array): number {
     let low = 0;
-    let high = leaf.count;
-    let below = this.#commonBelow;
-    let above = this.#commonAbove;
+    let high = leaf.sorted;
+    let below = 0;
+    let above = 0;
     while (low < high) {
       const middle = (low + high) >>> 1;
       const from = Math.min(below, above);
@@ -134,13 +171,20 @@ export class SortedEntries {
   }
 
   #split(leafIndex: number): void {
-    const leaf = this.#leaves[leafIndex]!;
+    const leaf = this.#ordered(leafIndex);
     const half = LEAF_ENTRIES / 2;
-    const right: Leaf = { entries: new Int32Array(LEAF_ENTRIES), count: leaf.count - half, delta: 0 };
+    const right = emptyLeaf();
     right.entries.set(leaf.entries.subarray(half, leaf.count));
-    leaf.count = half;
-    for (let i = 0; i < right.count; i++) right.delta += this.#deltaOf(right.entries[i]!);
+    right.count = right.sorted = leaf.count - half;
+    leaf.count = leaf.sorted = half;
+    right.delta = this.#sumOf(right, 0, right.count);
     leaf.delta -= right.delta;
     this.#leaves.splice(leafIndex + 1, 0, right);
+    this.#separators.insert(leafIndex, right.entries[0]!);
+    this.#lastEntry = -1;
   }
+}
+
+function emptyLeaf(): Leaf {
+  return { entries: new Int32Array(LEAF_ENTRIES), count: 0, sorted: 0, delta: 0 };
 }
