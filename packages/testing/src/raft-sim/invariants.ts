@@ -53,6 +53,8 @@ export class Invariants {
   /** State of the machine after each applied index. */
   readonly #states = new Map<number, number>([[1, 0]]);
   readonly #confs = new Map<number, string>();
+  /** Every configuration that any node has had in force. */
+  readonly #everyConf: ConfState[] = [];
   highestCommitted = 0;
   highestApplied = 0;
 
@@ -64,6 +66,16 @@ export class Invariants {
     }
     this.#leaders.set(term, id);
     return known === undefined;
+  }
+
+  /** Leader append-only: a leader adds to the end of its log and changes nothing before. */
+  leaderAppends(id: bigint, term: number, index: number, lastIndex: number): void {
+    if (index <= lastIndex) {
+      throw new Violation(
+        'leader append-only',
+        `node ${id}, leader of term ${term}, writes index ${index} of a log that ends at ${lastIndex}`,
+      );
+    }
   }
 
   /** One vote a term, as the disk remembers it. */
@@ -186,7 +198,12 @@ export class Invariants {
         `node ${id} has ${text} at index ${index}, others ${known}`,
       );
     }
+    if (known === undefined) this.#everyConf.push(conf);
     this.#confs.set(index, text);
+  }
+
+  get configurations(): readonly ConfState[] {
+    return this.#everyConf;
   }
 
   /** A linearizable read sees whatever anybody had seen when it was asked for. */

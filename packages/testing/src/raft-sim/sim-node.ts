@@ -3,7 +3,8 @@
  *
  * The node performs `Ready` as a good host does: messages leave at once, a persistence step goes to the disk and takes
  * its time, and only when it is durable do `messagesAfterPersist` leave. A crash forgets everything but the disk;
- * of the steps that were under way the disk keeps a random number, whole ones and in order, as the log promises.
+ * of the steps that were under way the disk keeps a random number, whole ones and in order, as the log promises, and
+ * often a piece of the next one, which the disk has to recognise as torn when the node starts again (`torn-write.ts`).
  */
 import {
   type ConfState,
@@ -22,6 +23,7 @@ import type { Random } from '../sim/random.ts';
 import type { Moment } from './ambush.ts';
 import type { Invariants, Observed } from './invariants.ts';
 import type { Schedule } from './schedule.ts';
+import { encodeFrame, readFrame, tear } from './torn-write.ts';
 
 /** What a step makes durable. */
 interface DiskStep {
@@ -52,6 +54,8 @@ export class SimNode implements Observed {
   readonly #schedule: Schedule;
   readonly #rules: Partial<Rules>;
   readonly #random: Random;
+  readonly #tears: Random;
+  readonly #trustsTornWrites: boolean;
   raft: RawNode | null = null;
   /** Rises with each start; events of an earlier life are ignored. */
   life = 0;
@@ -64,6 +68,8 @@ export class SimNode implements Observed {
   #firstIndex = 1;
   #lastIndex = 0;
   #pending: DiskStep[] = [];
+  /** What a write that was cut off has left behind the log. */
+  #torn: Uint8Array | null = null;
   /** Of the pending steps, how many the sync under way covers. */
   #syncing = 0;
   #applied = 0;
@@ -83,6 +89,10 @@ export class SimNode implements Observed {
       schedule: Schedule;
       rules: Partial<Rules>;
       random: Random;
+      /** Decides where a write is cut off. */
+      tears: Random;
+      /** A broken disk: it takes a torn write for a whole one. */
+      trustsTornWrites: boolean;
       /** Configuration of a first member; null for a node that may join later. */
       bootstrap: ConfState | null;
     },
@@ -93,6 +103,8 @@ export class SimNode implements Observed {
     this.#schedule = options.schedule;
     this.#rules = options.rules;
     this.#random = options.random;
+    this.#tears = options.tears;
+    this.#trustsTornWrites = options.trustsTornWrites;
     this.storage = new MemoryStorage(EMPTY_CONF);
     if (options.bootstrap !== null) {
       // The first configuration is a snapshot, as if everything before had been compacted: who joins later gets it.
@@ -112,6 +124,8 @@ export class SimNode implements Observed {
 
   start(): void {
     const { storage } = this;
+    if (this.life > 0) this.#host.count('restarts');
+    this.#repair();
     this.life++;
     this.#pending = [];
     this.#syncing = 0;
@@ -152,10 +166,38 @@ export class SimNode implements Observed {
     this.leading = false;
     const kept = this.#pending.length === 0 ? 0 : this.#random.int(this.#pending.length + 1);
     for (const step of this.#pending.slice(0, kept)) this.#write(step);
+    this.#tear(this.#pending[kept]?.ready ?? null);
     const lost = this.#pending.slice(kept).some((step) => (step.ready?.entries.length ?? 0) > 0);
     this.#pending = [];
     this.life++;
     return lost;
+  }
+
+  /** The write of this step was under way. */
+  #tear(ready: Ready | null): void {
+    if (ready === null || ready.snapshot !== null) return;
+    if (ready.entries.length === 0 && ready.hardState === null) return;
+    this.#torn = tear(encodeFrame(ready), this.#tears);
+    if (this.#torn !== null) this.#host.count('torn last writes');
+  }
+
+  /** What was torn was never acknowledged, and is as if it had not been written. */
+  #repair(): void {
+    const found = this.#torn === null ? null : readFrame(this.#torn, this.#trustsTornWrites);
+    this.#torn = null;
+    if (found === null) return;
+    this.storage.append(found.entries);
+    if (found.hardState !== null) this.storage.setHardState(found.hardState);
+  }
+
+  /** Whether the log holds a change of the configuration that is not applied here. */
+  get changeUnderWay(): boolean {
+    const { storage } = this;
+    const low = Math.max(this.#applied + 1, storage.firstIndex());
+    const high = storage.lastIndex() + 1;
+    const durable = low < high ? storage.entries(low, high, Number.POSITIVE_INFINITY) : [];
+    const pending = this.#pending.flatMap(({ ready }) => ready?.entries ?? []);
+    return [...durable, ...pending].some(({ type }) => type === EntryType.confChange);
   }
 
   durableTerm(index: number): number | 'snapshot' | undefined {
@@ -176,6 +218,14 @@ export class SimNode implements Observed {
 
   #performOne(raft: RawNode, ready: Ready): void {
     const { invariants } = this.#host;
+    const reigns =
+      this.leading &&
+      ready.softState === null &&
+      (ready.hardState === null || ready.hardState.term === this.#term);
+    if (reigns) {
+      const changed = ready.snapshot?.meta.index ?? ready.entries[0]?.index;
+      if (changed !== undefined) invariants.leaderAppends(this.id, this.#term, changed, this.#lastIndex);
+    }
     if (ready.hardState !== null) {
       invariants.monotonic(this.id, 'term', this.#term, ready.hardState.term);
       this.#term = ready.hardState.term;
@@ -193,6 +243,7 @@ export class SimNode implements Observed {
       const leads = ready.softState.role === 'leader';
       if (leads && invariants.leader(this.id, this.#term)) {
         this.#host.count('leader changes');
+        if (this.conf.votersOutgoing.length > 0) this.#host.count('leaders elected in a joint configuration');
         invariants.leaderLog(this.id, this.#term, this.#firstIndex, (index) => this.#terms.get(index));
       }
       const won = leads && !this.leading;

@@ -2,8 +2,8 @@
  * A Raft cluster in one process under virtual time: one seed, one run, equal to the last event.
  *
  * Safety phase: the schedule's actions and the noise of the network, invariants after every event. Then a liveness
- * phase: faults end, everybody is started, and the cluster has to elect a leader, commit a marker and bring it to
- * every member of the configuration. Read `schedule.ts` for what is done, `invariants.ts` for what is checked,
+ * phase: faults end, a core is started (`core.ts`), and it has to elect a leader, commit a marker and bring it to every
+ * member of the configuration that is up. Read `schedule.ts` for what is done, `invariants.ts` for what is checked,
  * `sim-node.ts` for the host.
  */
 import { type ConfState, EMPTY_CONF, LEAVE_JOINT, type Message, MessageType, members } from '@quorate/raft';
@@ -11,6 +11,7 @@ import type { Rules } from '@quorate/raft/testing';
 import { EventQueue } from '../sim/event-queue.ts';
 import { Random } from '../sim/random.ts';
 import { type Ambush, Ambushes, type Moment } from './ambush.ts';
+import { drawAbsentees } from './core.ts';
 import { Invariants, Violation } from './invariants.ts';
 import type { Action, PlannedChange, Schedule } from './schedule.ts';
 import { type NodeHost, SimNode } from './sim-node.ts';
@@ -28,13 +29,15 @@ export interface RunResult {
 export interface RunOptions {
   /** Deliberately broken rules, to prove that the checks bite. */
   readonly rules?: Partial<Rules>;
+  /** A broken disk, to the same end: it takes a write that was cut off for a whole one. */
+  readonly trustsTornWrites?: boolean;
   /** Receives a line for every event. */
   readonly trace?: (line: string) => void;
 }
 
 type Event =
   | { readonly kind: 'tick'; readonly node: SimNode; readonly life: number }
-  | { readonly kind: 'deliver'; readonly message: Message; readonly fromLife: number }
+  | { readonly kind: 'deliver'; readonly message: Message; readonly sent: number }
   | { readonly kind: 'disk'; readonly node: SimNode; readonly life: number }
   | { readonly kind: 'start'; readonly node: SimNode }
   | { readonly kind: 'action'; readonly action: Action }
@@ -70,7 +73,13 @@ class Simulation implements NodeHost {
   readonly #trace: ((line: string) => void) | undefined;
   /** Until when messages from one node to another are dropped: `from * nodes + to`. */
   readonly #cutUntil: number[];
+  /** Messages sent so far, and the newest of them that each link has delivered. */
+  #sent = 0;
+  readonly #newest: number[];
+  readonly #bootstrap: ConfState;
   #healed = false;
+  /** Nodes that do not come back when the others are healed. */
+  #absent: ReadonlySet<bigint> = new Set();
   #events = 0;
   #traceHash = 0x811c9dc5;
   #nextContext = 1n;
@@ -83,8 +92,11 @@ class Simulation implements NodeHost {
     this.#network = new Random(schedule.seed, 'network');
     this.#ambushes = new Ambushes(new Random(schedule.seed, 'ambush'));
     this.#cutUntil = new Array<number>(schedule.nodes * schedule.nodes).fill(0);
+    this.#newest = new Array<number>(schedule.nodes * schedule.nodes).fill(0);
+    for (const rate of schedule.tickRates) if (rate !== 1) this.count('skewed clocks');
     const ids = Array.from({ length: schedule.nodes }, (_, number) => BigInt(number + 1));
     const conf: ConfState = { ...EMPTY_CONF, voters: ids.slice(0, schedule.members) };
+    this.#bootstrap = conf;
     for (const [number, id] of ids.entries()) {
       const node = new SimNode(this, {
         id,
@@ -92,6 +104,8 @@ class Simulation implements NodeHost {
         schedule,
         rules: options.rules ?? {},
         random: new Random(schedule.seed, `node ${number}`),
+        tears: new Random(schedule.seed, `tears ${number}`),
+        trustsTornWrites: options.trustsTornWrites ?? false,
         // Nodes that may join know nothing: they wait to be told.
         bootstrap: number < schedule.members ? conf : null,
       });
@@ -150,7 +164,7 @@ class Simulation implements NodeHost {
   // The life of a node
 
   #start(node: SimNode): void {
-    if (node.running) return;
+    if (node.running || this.#absent.has(node.id)) return;
     node.start();
     this.#note(`start ${node.id}`);
     this.#scheduleTick(node);
@@ -226,13 +240,14 @@ class Simulation implements NodeHost {
     }
     const copies = !this.#healed && random.chance(network.duplication) ? 2 : 1;
     if (copies === 2) this.count('messages repeated');
+    const sent = ++this.#sent;
     for (let copy = 0; copy < copies; copy++) {
       let delay = network.baseMs * (0.5 + random.int(1000) / 1000);
       if (!this.#healed && random.chance(network.slow)) {
         delay += random.int(network.slowMs);
         this.count('messages delayed');
       }
-      this.#queue.add(this.now + delay, { kind: 'deliver', message, fromLife: from.life });
+      this.#queue.add(this.now + delay, { kind: 'deliver', message, sent });
     }
     if (message.type === MessageType.snapshot) this.#report(from, message.to, true);
   }
@@ -266,7 +281,10 @@ class Simulation implements NodeHost {
           this.#queue.add(node.pausedUntil, event);
           return;
         }
-        const { message } = event;
+        const { message, sent } = event;
+        const link = Number(message.from - 1n) * this.#schedule.nodes + node.number;
+        if (sent < (this.#newest[link] as number)) this.count('messages overtaken');
+        else this.#newest[link] = sent;
         this.#note(
           `${message.from}>${message.to} ${message.type} t${message.term} i${message.index} e${message.entries.length}`,
         );
@@ -417,12 +435,25 @@ class Simulation implements NodeHost {
     this.#healed = true;
     this.#cutUntil.fill(0);
     this.#ambushes.disarm();
+    this.#leaveOut();
     for (const node of this.#list) {
       node.pausedUntil = 0;
       node.failNextWrite = false;
       this.#start(node);
     }
     this.#queue.add(this.now + 200, { kind: 'nudge' });
+  }
+
+  /** Some stay down for good, when it is clear who decides: no change of the configuration is under way. */
+  #leaveOut(): void {
+    if (this.#list.some((node) => node.changeUnderWay)) return;
+    const configurations = [this.#bootstrap, ...this.invariants.configurations];
+    const random = new Random(this.#schedule.seed, 'core');
+    const absent = drawAbsentees([...this.nodes.keys()], configurations, random);
+    if (absent.size === 0) return;
+    this.count('cores healed without the others');
+    for (const id of absent) this.#crash(this.nodes.get(id) as SimNode, 0);
+    this.#absent = absent;
   }
 
   /** Proposes what the end of a run waits for, again and again, as clients would. */
@@ -443,14 +474,15 @@ class Simulation implements NodeHost {
     this.#queue.add(this.now + 400, { kind: 'nudge' });
   }
 
-  /** The marker is applied by every member of the configuration that the leader applied it under. */
+  /** The marker is applied by every member that is up, of the configuration that the leader applied it under. */
   #converged(): boolean {
     if (this.#markerIndex === 0 || this.invariants.highestCommitted < this.#markerIndex) return false;
     const leader = this.#list.find(
       (node) => node.leading && node.running && node.appliedIndex >= this.#markerIndex,
     );
     if (leader === undefined) return false;
-    return members(leader.conf).every((id) => (this.nodes.get(id)?.appliedIndex ?? 0) >= this.#markerIndex);
+    const present = members(leader.conf).filter((id) => !this.#absent.has(id));
+    return present.every((id) => (this.nodes.get(id)?.appliedIndex ?? 0) >= this.#markerIndex);
   }
 
   #describeStall(): string {
