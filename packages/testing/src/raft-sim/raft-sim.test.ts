@@ -52,6 +52,17 @@ describe('every deliberately broken core is caught', () => {
   });
 });
 
+describe('a disk that takes a torn write for a whole one', () => {
+  it('is caught, and the same schedule passes with a disk that does not', () => {
+    const torn = { trustsTornWrites: true };
+    const caught = [...seeds('mutants', 200)].filter(
+      (seed) => runSchedule(drawSchedule(seed), torn).violation !== null,
+    );
+    expect(caught.length).toBeGreaterThan(0);
+    for (const seed of caught) expect(runSchedule(drawSchedule(seed)).violation).toBeNull();
+  });
+});
+
 describe('shrinking', () => {
   it('keeps the violation and drops what it does not need', () => {
     const broken = MUTANTS.find(({ name }) => name === 'skips the log check in votes');
@@ -68,5 +79,16 @@ describe('shrinking', () => {
     );
     expect(runSchedule(small, options).violation?.invariant).toBe(invariant);
     expect(small.actions.length).toBeLessThan(schedule.actions.length / 4);
+  });
+
+  it('a failure names its seed and prints the schedule that is left, one line for each action', () => {
+    const { rules } = MUTANTS.find(({ name }) => name === 'skips the log check in votes')!;
+    const { failures } = runCampaign({ seeds: seeds('mutants', 200), rules });
+    const { seed, report } = failures[0]!;
+    expect(report).toContain(`seed ${seed}: `);
+    const [, from, to] = /shrunk from (\d+) to (\d+) actions: \S/.exec(report) ?? [];
+    expect(Number(to)).toBeLessThan(Number(from));
+    expect(report.match(/^ +\d+ ms {2}\{"kind":/gm)).toHaveLength(Number(to));
+    expect(report).toContain('last events:');
   });
 });
