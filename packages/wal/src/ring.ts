@@ -186,9 +186,12 @@ export class RingConsumer {
     return isNew;
   }
 
-  /** Blocks the thread until somebody woke it after `wakeCount` returned `count`. */
-  sleep(count: number): void {
-    Atomics.wait(this.#control, WAKE, count);
+  /**
+   * Blocks the thread until somebody woke it after `wakeCount` returned `count`, or for so long.
+   * @returns whether somebody did
+   */
+  sleep(count: number, timeoutMs: number = Number.POSITIVE_INFINITY): boolean {
+    return Atomics.wait(this.#control, WAKE, count, timeoutMs) !== 'timed-out';
   }
 
   /** What waits, as views that stay valid until `release`; `message` is asked for a batch that came that way. */

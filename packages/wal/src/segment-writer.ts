@@ -193,11 +193,24 @@ export class SegmentWriter {
     this.#pass('walAfterRelease');
   }
 
-  /** Prepares a little of the next segment when that is due; false when nothing was done. */
-  prepareStep(idle: boolean): boolean {
-    // Begins when half of the segment is used, and earlier only when there is nothing else to do.
-    if (!idle && this.#tail.offset * 2 < this.#tail.capacity) return false;
-    return this.#spares.step((this.#segments.at(-1) ?? 0) + 1);
+  /** Whether some of the next segment is still to be prepared. */
+  get mayPrepare(): boolean {
+    return this.#spares.isShort;
+  }
+
+  /**
+   * Prepares a little of the next segment when that is due; false when nothing was done.
+   * @param quiet nobody has written for a while
+   */
+  prepareStep(quiet: boolean): boolean {
+    const next = (this.#segments.at(-1) ?? 0) + 1;
+    if (quiet) return this.#spares.step(next);
+    // Beside writing, in step with it from the half on: ready when the segment is full, and each write waits for its own share alone.
+    const { offset, capacity } = this.#tail;
+    const wantedBytes =
+      Math.floor((offset / capacity) * 2 * this.#options.segmentBytes) - this.#options.segmentBytes;
+    if (wantedBytes <= this.#spares.filledBytes) return false;
+    return this.#spares.step(next, wantedBytes);
   }
 
   close(): void {

@@ -71,14 +71,24 @@ export class SpareFiles {
     this.#ready.push(path);
   }
 
+  /** Whether `step` would do something. */
+  get isShort(): boolean {
+    return this.#ready.length === 0 && !this.#full;
+  }
+
+  /** Bytes of the next spare that are there. */
+  get filledBytes(): number {
+    return this.#ready.length > 0 ? this.#segmentBytes : (this.#filling?.bytes ?? 0);
+  }
+
   /**
-   * Fills a little of the next spare; false when there is nothing to do. A full disk only means that there is no spare yet: the segment
-   * in use still has its own room.
+   * Fills a little of the next spare, or as much as `wantedBytes`; false when there is nothing to do. A full disk only means that there
+   * is no spare yet: the segment in use still has its own room.
    */
-  step(number: number): boolean {
-    if (this.#ready.length > 0 || this.#full) return false;
+  step(number: number, wantedBytes = 0): boolean {
+    if (!this.isShort) return false;
     try {
-      this.#fill(number, (this.#filling?.bytes ?? 0) + STEP_BYTES);
+      this.#fill(number, Math.max(wantedBytes, (this.#filling?.bytes ?? 0) + STEP_BYTES));
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== 'ENOSPC') throw error;
       this.#full = true;

@@ -45,6 +45,9 @@ export type Report =
       readonly disk: { readonly code: string; readonly operation: string; readonly path: string } | null;
     };
 
+/** So long must nobody have written before the next segment is prepared out of turn: a write that comes then waits for a step of it. */
+const QUIET_MS = 20;
+
 const setup = workerData as WorkerSetup;
 
 async function run(): Promise<void> {
@@ -54,21 +57,15 @@ async function run(): Promise<void> {
   const commands = new Commands();
   for (let count = ring.wakeCount(); !commands.fetch(); count = ring.wakeCount()) ring.sleep(count);
   const { directory, segmentBytes, spareSegments, noSync } = setup;
+  const tail = new LogTail(setup.tail);
   const writer = new SegmentWriter(
-    {
-      disk: nodeDisk,
-      directory,
-      segmentBytes,
-      spareSegments,
-      noSync,
-      failpoint,
-      tail: new LogTail(setup.tail),
-    },
+    { disk: nodeDisk, directory, segmentBytes, spareSegments, noSync, failpoint, tail },
     commands.startState(),
   );
   report({ kind: 'ready' });
 
-  for (;;) {
+  let sequence = 0;
+  for (let slept = false; ; ) {
     const count = ring.wakeCount();
     if (ring.hasCommands()) commands.fetch();
     const batches = ring.take(() => commands.nextBatch());
@@ -91,9 +88,13 @@ async function run(): Promise<void> {
     }
     const idle = batches.length === 0;
     if (idle && commands.closing) break;
-    const prepared = writer.prepareStep(idle);
+    // The caller's thread writes, too.
+    const quiet = slept && tail.sequence === sequence;
+    sequence = tail.sequence;
+    const prepared = writer.prepareStep(quiet);
     pen.give();
-    if (idle && !prepared) ring.sleep(count);
+    if (!idle) slept = false;
+    else if (!quiet || !prepared) slept = !ring.sleep(count, writer.mayPrepare ? QUIET_MS : undefined);
   }
   writer.close();
   report({ kind: 'closed' });
