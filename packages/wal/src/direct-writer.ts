@@ -11,7 +11,7 @@
  * What it writes is what the thread would have written: the same frames (`frame-writer.ts`) behind the same end (`tail.ts`).
  */
 import { type BatchContent, encodeBatch, viewBatch } from './batch.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import { type Disk, DiskError, type DiskFile } from './disk.ts';
 import { NO_FAILPOINTS } from './failpoints.ts';
 import { FrameWriter, frameBytes, type WrittenFrame } from './frame-writer.ts';
 import { planGroup } from './group.ts';
@@ -74,11 +74,21 @@ export class DirectWriter {
       this.#pen.give();
       return null;
     }
+    const file = this.#newestFile();
+    if (file === null) {
+      this.#pen.give();
+      return null;
+    }
     const startedMs = this.#nowMs();
-    const frame = this.#frames.write(this.#newestFile(), group, batches, 0);
+    const frame = this.#frames.write(file, group, batches, 0);
     this.#pen.give();
     this.observe(this.#nowMs() - startedMs);
     return frame;
+  }
+
+  /** Lets go of a file whose segment is below `segment`: it may be removed, or become another. */
+  dropBelow(segment: number): void {
+    if (this.#segment < segment) this.close();
   }
 
   close(): void {
@@ -87,11 +97,17 @@ export class DirectWriter {
     this.#segment = 0;
   }
 
-  #newestFile(): DiskFile {
+  /** Null when it cannot be opened, for want of descriptors: the thread has it open. */
+  #newestFile(): DiskFile | null {
     const { segment } = this.#tail;
     if (this.#file !== null && this.#segment === segment) return this.#file;
     this.close();
-    this.#file = this.#disk.open(joinPath(this.#directory, segmentName(segment)), 'write');
+    try {
+      this.#file = this.#disk.open(joinPath(this.#directory, segmentName(segment)), 'write');
+    } catch (error) {
+      if (error instanceof DiskError) return null;
+      throw error;
+    }
     this.#segment = segment;
     return this.#file;
   }

@@ -10,6 +10,7 @@
 import type { Entry, HardState, SnapshotMeta } from '@quorate/raft';
 import { assert } from './assert.ts';
 import { type BatchContent, batchBytes } from './batch.ts';
+import { checkBatch } from './batch-check.ts';
 import type { Disk } from './disk.ts';
 import { WalFailedError } from './errors.ts';
 import { encodeMarker } from './frame-body.ts';
@@ -18,10 +19,7 @@ import type { Lane, LaneEvents } from './lane.ts';
 import type { LogIndex } from './log-index.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { type TermIndex, type TermRun, termRuns } from './term-index.ts';
-import { MAX_ENTRY_BYTES, type SegmentInfo, type Wal, type WalBatch, type WalDone } from './wal.ts';
-
-/** Entries of one batch together; a frame has to hold them. */
-const MAX_BATCH_BYTES = MAX_ENTRY_BYTES + 1024;
+import type { SegmentInfo, Wal, WalBatch, WalDone } from './wal.ts';
 
 interface UnderWay {
   readonly bytes: number;
@@ -50,6 +48,7 @@ export class WriteAheadLog implements Wal {
   #lane: Lane | null = null;
   #underWay: UnderWay[] = [];
   #pendingBytes = 0;
+  #writtenBytes = 0;
   #hardState: HardState | null;
   /** A hard state that was not worth a sync; goes with the next batch. */
   #deferred: HardState | null = null;
@@ -84,8 +83,11 @@ export class WriteAheadLog implements Wal {
       queueMicrotask(() => done(failure));
       return;
     }
+    checkBatch(batch);
     const restart = this.#check(batch);
     const marker = batch.snapshotMarker ?? null;
+    // Throws for ids that are none, and nothing is changed yet.
+    const encodedMarker = marker === null ? null : encodeMarker(marker);
     if (!batch.mustSync) {
       this.#defer(batch, done);
       return;
@@ -100,7 +102,7 @@ export class WriteAheadLog implements Wal {
       {
         entries: batch.entries,
         hardState,
-        marker: marker === null ? null : encodeMarker(marker),
+        marker: encodedMarker,
         restart,
         lastIndex: this.#appended.lastIndex,
         lastTerm: this.#appended.lastTerm,
@@ -117,6 +119,10 @@ export class WriteAheadLog implements Wal {
 
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes;
   }
 
   firstIndex(): number {
@@ -205,17 +211,11 @@ export class WriteAheadLog implements Wal {
       throw new RangeError(`entry ${first} does not fit the log [${begin}, ${end + 1})`);
     }
     let term = restartAt?.term ?? this.#appended.term(first - 1) ?? 0;
-    let bytes = 0;
-    for (const [at, entry] of entries.entries()) {
-      if (entry.index !== first + at) throw new RangeError(`entry ${entry.index} is out of order`);
-      if (!Number.isSafeInteger(entry.term) || entry.term < term) {
+    for (const entry of entries) {
+      if (entry.term < term) {
         throw new RangeError(`the term falls from ${term} to ${entry.term} at entry ${entry.index}`);
       }
       term = entry.term;
-      bytes += entry.data.length + 16;
-      if (entry.data.length > MAX_ENTRY_BYTES || bytes > MAX_BATCH_BYTES) {
-        throw new RangeError(`a batch holds at most ${MAX_ENTRY_BYTES} bytes`);
-      }
     }
     return true;
   }
@@ -261,6 +261,7 @@ export class WriteAheadLog implements Wal {
       this.#index.addSegment(frame.segment, frame.offset);
       this.#newestSegment = frame.segment;
     }
+    this.#writtenBytes += frame.bytes;
     let runs: TermRun[] = [];
     let entryCount = 0;
     for (const batch of batches) {

@@ -143,6 +143,7 @@ export class ThreadLane implements Lane {
   }
 
   release(belowSegment: number): void {
+    this.#direct?.dropBelow(belowSegment);
     this.#command({ kind: 'release', below: belowSegment });
   }
 

@@ -79,9 +79,11 @@ for (const [mode, extra] of [
           expect(order).toEqual([]);
         }
         expect(wal.pendingBytes).toBeGreaterThan(0);
+        expect(wal.writtenBytes).toBe(0);
       });
       expect(order).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
       expect(wal.pendingBytes).toBe(0);
+      expect(wal.writtenBytes).toBeGreaterThan(0);
       await wal.close();
     });
 
@@ -123,6 +125,34 @@ for (const [mode, extra] of [
       await append(wal, { entries: [entry(2, 2)] });
       expect(wal.lastIndex()).toBe(2);
       await wal.close();
+    });
+
+    it('refuses numbers that its format cannot hold, before anything is changed', async () => {
+      const { wal } = await open();
+      const marker = snapshotAt(5, 1);
+      const refused: Partial<WalBatch>[] = [
+        { entries: [entry(1, 0.5)] },
+        { entries: [entry(1, -1)] },
+        { entries: [entry(1, 2 ** 53)] },
+        { entries: [{ ...entry(1, 1), type: 2 as 1 }] },
+        { hardState: hardState(1, 2 ** 53) },
+        { hardState: hardState(Number.NaN, 0) },
+        { hardState: { ...hardState(1, 0), vote: -1n } },
+        { hardState: { ...hardState(1, 0), vote: 2n ** 64n } },
+        { snapshotMarker: { ...marker, index: -1 } },
+        { snapshotMarker: { ...marker, term: 0.5 } },
+        { snapshotMarker: { ...marker, conf: { ...marker.conf, voters: [2n ** 64n] } } },
+      ];
+      for (const batch of refused) {
+        const whole: WalBatch = { entries: [], hardState: null, mustSync: true, ...batch };
+        expect(() => wal.append(whole, () => {})).toThrow(RangeError);
+        expect(wal.pendingBytes).toBe(0);
+      }
+      await append(wal, { entries: [entry(1, 1)], hardState: hardState(1, 0) });
+      await wal.close();
+      const again = await open();
+      expect([again.wal.lastIndex(), again.recovered.snapshot]).toEqual([1, null]);
+      await again.wal.close();
     });
 
     it('reads by bytes: at least one entry, else no more than asked for', async () => {

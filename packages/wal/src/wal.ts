@@ -118,6 +118,8 @@ export interface Wal {
   append(batch: WalBatch, done: WalDone): void;
   /** Bytes appended and not yet durable, for a host that wants to hold back. */
   readonly pendingBytes: number;
+  /** Bytes of frames that became durable since the log was opened. */
+  readonly writtenBytes: number;
 
   // Reading back. Only what is durable is visible; the host keeps younger entries itself.
 

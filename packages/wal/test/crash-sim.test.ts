@@ -2,7 +2,7 @@
  * The log over a disk that loses what was not synced: random batches, releases, crashes, kills and failures, compared
  * with `log-model.ts` after every reopening. One seed is one history; a failure names its seed.
  *
- * case-22 in its simulated form; the recorded form, over real files, is in `crash-image.test.ts`.
+ * case-22 in its simulated form; the recorded form, over real files, is in `process.test.ts`.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Random, SimDisk } from '@quorate/testing';

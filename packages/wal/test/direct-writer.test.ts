@@ -139,6 +139,56 @@ describe('direct writes', () => {
     expect(pen.tryTake()).toBe(true);
   });
 
+  it('case-69 leave to the thread what they have no descriptor for, and come back when there is one', () => {
+    let full = true;
+    const { direct, batch, quick, pen } = setUp((disk) => ({
+      ...bound(disk),
+      open: (path, mode) => {
+        if (full) throw new DiskError({ code: 'EMFILE', operation: 'open', path });
+        return disk.open(path, mode);
+      },
+    }));
+    quick();
+    const next = batch(10);
+    expect(direct.write(next.content, next.bytes)).toBeNull();
+    expect(pen.tryTake()).toBe(true);
+    pen.give();
+    full = false;
+    expect(direct.write(next.content, next.bytes)).not.toBeNull();
+  });
+
+  it('hold no file of a released segment open', () => {
+    const open = new Set<string>();
+    const { direct, batch, quick, byThread, thread } = setUp((disk) => ({
+      ...bound(disk),
+      open: (path, mode) => {
+        const file = disk.open(path, mode);
+        open.add(path);
+        return {
+          path,
+          write: (data, offset) => file.write(data, offset),
+          read: (offset, length) => file.read(offset, length),
+          size: () => file.size(),
+          truncate: (length) => file.truncate(length),
+          preallocate: (length) => file.preallocate(length),
+          sync: () => file.sync(),
+          close: () => void open.delete(path),
+        };
+      },
+    }));
+    quick();
+    const first = batch(10);
+    expect(direct.write(first.content, first.bytes)?.segment).toBe(1);
+    expect(open.size).toBe(1);
+    while (thread.state.segments.length < 2) byThread(batch(900));
+    direct.dropBelow(1);
+    expect(open.size).toBe(1);
+    direct.dropBelow(2);
+    expect(open.size).toBe(0);
+    const next = batch(10);
+    expect(direct.write(next.content, next.bytes)?.segment).toBe(2);
+  });
+
   it('case-16 keep the pen after a failed sync, so that nothing is written behind it', () => {
     const failing = (disk: Disk): Disk => ({
       ...bound(disk),

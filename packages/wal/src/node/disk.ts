@@ -113,12 +113,15 @@ export const nodeDisk: Disk = {
 
   makeDirectory(path) {
     attempt('make directory', path, () => {
-      const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 });
-      if (firstMade === undefined) return;
-      // A new folder is an entry in its parent, and as little durable as any other until that is synced.
-      for (let made = path; ; made = dirname(made)) {
-        syncFolder(dirname(made));
-        if (made === firstMade || made === dirname(made)) break;
+      const missing: string[] = [];
+      let existing = path;
+      for (; !existsSync(existing); existing = dirname(existing)) missing.push(existing);
+      // A new folder is an entry in its parent, and as little durable as any other until that is synced. They are made one after the
+      // other, from the top, so a process that ends in between leaves one that is not durable: the last, still empty. We begin there.
+      if (readdirSync(existing).length === 0) syncParent(existing);
+      for (const folder of missing.reverse()) {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        syncFolder(dirname(folder));
       }
     });
   },
@@ -147,6 +150,15 @@ export const nodeDisk: Disk = {
     return lockFile(path);
   },
 };
+
+/** Of a folder that may be somebody else's: then we did not make it, and may not be allowed to. */
+function syncParent(path: string): void {
+  try {
+    syncFolder(dirname(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  }
+}
 
 function syncFolder(path: string): void {
   // Windows cannot open a folder for syncing, and orders its metadata by itself.
