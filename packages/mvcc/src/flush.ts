@@ -32,6 +32,7 @@ export interface FlushOptions {
   readonly monotonicMs: () => number;
   readonly setTimer: ((delayMs: number, callback: () => void) => { cancel(): void }) | undefined;
   readonly failpoint: (name: MvccFailpoint) => void;
+  readonly onCommit: (elapsedMs: number) => void;
   readonly fatal: (error: Error) => void;
   /** Opens a reader on the file that is current now. */
   readonly reopen: () => BackendReader;
@@ -513,10 +514,12 @@ export class Flusher {
   }
 
   #submit(job: WriterJob, done: (result: WriterResult) => void): void {
+    const startedMs = this.#o.monotonicMs();
     this.#o.port.submit(job, (error, result) => {
       if (this.#failed !== null || this.#retired) return;
       if (error !== null) this.fail(error);
       else {
+        this.#o.onCommit(this.#o.monotonicMs() - startedMs);
         done(result!);
         for (const again of this.#waitHeads.splice(0)) again();
       }

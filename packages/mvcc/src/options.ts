@@ -34,6 +34,8 @@ export interface StoreOptions {
     readonly key: Uint8Array;
     readonly value: Uint8Array;
   } | null;
+  /** Told how long each transaction of the writer took, waiting for others included: for metrics. */
+  readonly onCommit?: (elapsedMs: number) => void;
   /** See `MVCC_FAILPOINTS`. */
   readonly failpoint?: (name: MvccFailpoint) => void;
   /** Address space reserved for the file: more than it can ever grow. Default: see `mapSizeFor`. */

@@ -124,6 +124,7 @@ export class MvccStore implements Store {
       monotonicMs: this.#options.monotonicMs,
       setTimer: this.#options.setTimer,
       failpoint: this.#options.failpoint ?? (() => {}),
+      onCommit: this.#options.onCommit ?? (() => {}),
       fatal: (error) => this.#fatal(error),
       reopen: (): BackendReader => this.#backendAgain().openReader(),
       flushRow: this.#options.flushRow ?? (() => null),

@@ -54,6 +54,8 @@ export interface MemberConfig {
   /** As given to --quota-backend-bytes: 0 means the default, less than 0 none (sem-174). */
   readonly quotaBytes: number;
   readonly watchProgressIntervalMs: number;
+  /** What applying entries may take before it is logged and counted as slow. Default: 100 ms. */
+  readonly slowApplyMs?: number;
   /** Whether long leases keep what is left of their time over a change of leader, and over a restart (sem-101). Default: off. */
   readonly leaseCheckpoints?: LeaseCheckpoints;
   /** When members compare their keys. Default: never. */

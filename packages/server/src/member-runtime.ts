@@ -9,7 +9,7 @@ import type { ReadDone } from './consensus/reads.ts';
 import type { Env } from './env.ts';
 import type { Histogram } from './histogram.ts';
 import type { Lessor } from './lease/lessor.ts';
-import type { ClusterAdmin, Member, MemberInfo, MemberLimits } from './member.ts';
+import type { ClusterAdmin, Member, MemberCounts, MemberInfo, MemberLimits } from './member.ts';
 import type { Network } from './network.ts';
 import type { Operation } from './operations.ts';
 import { MemberCore } from './runtime/core.ts';
@@ -100,6 +100,24 @@ export class MemberRuntime implements Member {
 
   get syncSeconds(): Histogram {
     return this.#core.replica.driver.syncSeconds;
+  }
+
+  get commitSeconds(): Histogram {
+    return this.#core.parts.commitSeconds;
+  }
+
+  counts(): MemberCounts {
+    const { requests, replica, admin, parts } = this.#core;
+    return {
+      proposalsFailed: requests.proposals.failedTotal,
+      readsFailed: requests.reads.failedTotal,
+      slowReadRounds: requests.reads.slowRoundsTotal,
+      slowApplies: replica.slowAppliesTotal,
+      lateHeartbeats: replica.lateHeartbeatsTotal,
+      logBytes: parts.wal.writtenBytes,
+      isInstalling: replica.isInstalling,
+      promotions: admin.promotions,
+    };
   }
 
   get clusterVersion(): string | null {

@@ -35,6 +35,24 @@ export interface MemberLimits {
   readonly watchProgressIntervalMs: number;
 }
 
+/** What a member has counted since its start, for metrics. */
+export interface MemberCounts {
+  /** Requests that ended without an outcome. */
+  readonly proposalsFailed: number;
+  /** Reads that could not be confirmed, and rounds of confirmation that had to be asked again. */
+  readonly readsFailed: number;
+  readonly slowReadRounds: number;
+  readonly slowApplies: number;
+  /** Heartbeats that this member sent late while it led. */
+  readonly lateHeartbeats: number;
+  /** To the log. */
+  readonly logBytes: number;
+  /** Another member's state is taking the place of this one's. */
+  readonly isInstalling: boolean;
+  /** Learners promoted while this member led; those that were not, by reason. */
+  readonly promotions: { readonly successes: number; readonly failures: ReadonlyMap<string, number> };
+}
+
 /** Ends a request to the cluster about itself. */
 export type ChangeDone = (error: Error | null) => void;
 
@@ -92,9 +110,11 @@ export interface Member {
   readonly isLearner: boolean;
   /** True from when it begins to close its log and store: neither may be touched any more. */
   readonly ended: boolean;
-  /** For metrics: requests that wait for their outcome, and how long the log took to make batches durable. */
+  /** For metrics: requests that wait for their outcome, and how long log and store took to make things durable. */
   readonly pendingProposals: number;
   readonly syncSeconds: Histogram;
+  readonly commitSeconds: Histogram;
+  counts(): MemberCounts;
 
   /**
    * Replicates and applies. Checks size, back-pressure, quota and alarms first (sem-012, sem-013, sem-176, sem-178).

@@ -199,6 +199,7 @@ function memberConfig(config: ServerConfig, world: World): MemberConfig {
     maxTxnOps: config.maxTxnOps,
     quotaBytes: config.quotaBytes,
     watchProgressIntervalMs: config.watchProgressIntervalMs,
+    slowApplyMs: config.slowApplyMs,
     corruptionChecks: config.corruptionChecks,
     leaseCheckpoints: config.leaseCheckpoints,
     unsafeNoFsync: config.unsafeNoFsync,

@@ -24,6 +24,7 @@ import { WalStorage } from './consensus/wal-storage.ts';
 import { type DataFolder, DataFolderError, openDataFolder } from './data-folder.ts';
 import type { Env } from './env.ts';
 import { NO_FAILPOINTS } from './failpoints.ts';
+import { exponentialBuckets, Histogram } from './histogram.ts';
 import { StateHash } from './integrity/state-hash.ts';
 import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { Lessor } from './lease/lessor.ts';
@@ -84,6 +85,7 @@ export async function startMember(
     opened.push(() => wal.close());
     const identity = decodeLogMetadata(recovered.metadata);
     let stateHash: StateHash | null = null;
+    const commitSeconds = new Histogram(exponentialBuckets(0.001, 2, 14));
     const store = makers.openStore({
       storage: world.inThread?.backend
         ? { backend: world.inThread.backend }
@@ -93,6 +95,7 @@ export async function startMember(
       setTimer: (delayMs, callback) => env.setTimer(delayMs, callback),
       inThread: world.inThread !== null,
       flushRow: () => stateHash?.row() ?? null,
+      onCommit: (elapsedMs) => commitSeconds.observe(elapsedMs / 1000),
       ...(failpoint === NO_FAILPOINTS ? {} : { failpoint }),
       mapSizeBytes: mapSizeFor(config.quotaBytes),
       ...(config.storeLimits === undefined ? {} : { limits: config.storeLimits }),
@@ -124,6 +127,7 @@ export async function startMember(
       wal,
       hardState,
       store,
+      commitSeconds,
       stateHash,
       members,
       release: folder.release,
@@ -197,6 +201,7 @@ async function assemble(parts: {
   wal: Wal;
   hardState: HardState;
   store: Store;
+  commitSeconds: Histogram;
   stateHash: StateHash;
   members: Members;
   release: () => void;
@@ -256,6 +261,7 @@ async function assemble(parts: {
     storage,
     images,
     store,
+    commitSeconds: parts.commitSeconds,
     confs,
     initialPeers: parts.initialPeers,
     alarms,

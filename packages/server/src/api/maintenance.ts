@@ -34,11 +34,11 @@ import { fail, refuse, unaryMethod } from './unary.ts';
 
 type Alarms = ReturnType<Member['alarms']>;
 
-/** @param onDefragment hears of the begin (true) and the end of each defragmentation */
+/** @param onDefragment hears of the begin of each defragmentation; @returns what hears of its end, and whether it succeeded */
 export function maintenanceHandlers(
   member: Member,
   header: ResponseHeader,
-  onDefragment: (active: boolean) => void,
+  onDefragment: () => (succeeded: boolean) => void,
 ): [path: string, handler: Handler][] {
   const { store } = member;
 
@@ -103,9 +103,9 @@ export function maintenanceHandlers(
   }
 
   function defragment(_request: DefragmentRequest, call: UnaryCall): void {
-    onDefragment(true);
+    const ended = onDefragment();
     store.defragment((error) => {
-      onDefragment(false);
+      ended(error === null);
       if (error !== null) fail(call, error);
       // Without a header, unlike its siblings (sem-003).
       else call.reply(DefragmentResponse.encode({}));

@@ -21,6 +21,7 @@ import { lockHandlers } from './lock.ts';
 import { maintenanceHandlers } from './maintenance.ts';
 import { reflectionHandlers } from './reflection.ts';
 import { createSnapshotService } from './snapshot.ts';
+import { Upkeep } from './upkeep.ts';
 import { createWatchService } from './watch.ts';
 
 const SNAPSHOT_PATH = services['etcdserverpb.Maintenance'].Snapshot.path;
@@ -29,6 +30,8 @@ export interface Services {
   readonly handlers: HandlerTable;
   /** Streams, watches and events, for metrics. */
   watchStats(): WatchStats;
+  /** How long work on the whole database took, for metrics. */
+  readonly upkeep: Upkeep;
   /** Ends the streams that would never end by themselves; new ones are refused. */
   close(): void;
 }
@@ -49,15 +52,21 @@ export function createServices(member: Member, options: ServiceOptions = {}): Se
   const leaderLoss = new LeaderLoss(member);
   const election = createElectionService(lines, header, leaderLoss);
   const health = createHealthService(member);
-  const snapshot = images === undefined ? null : createSnapshotService(member, images);
+  const upkeep = new Upkeep(member.env);
+  const snapshot = images === undefined ? null : createSnapshotService(member, images, upkeep);
   return {
     handlers: guarded(member, [
       ...kvHandlers(member, header),
       ...watch.handlers,
       ...lease.handlers,
       ...clusterHandlers(member, header),
-      ...maintenanceHandlers(member, header, (active) => {
-        if (restsOnDefragment) health.rests(active);
+      ...maintenanceHandlers(member, header, () => {
+        const end = upkeep.defragment();
+        if (restsOnDefragment) health.rests(true);
+        return (succeeded) => {
+          end(succeeded);
+          if (restsOnDefragment) health.rests(false);
+        };
       }),
       ...lockHandlers(lines, header),
       ...election.handlers,
@@ -66,6 +75,7 @@ export function createServices(member: Member, options: ServiceOptions = {}): Se
       ...(snapshot === null ? [] : [[SNAPSHOT_PATH, snapshot.handler] as const]),
     ]),
     watchStats: () => watch.stats(),
+    upkeep,
     close() {
       watch.close();
       lease.close();

@@ -14,6 +14,7 @@ import { STORAGE_VERSION } from '../etcd-image/schema.ts';
 import type { Member } from '../member.ts';
 import { statusOfCode, statusOfError } from './error-map.ts';
 import { refuseByMetadata } from './guard.ts';
+import type { Upkeep } from './upkeep.ts';
 
 const BLOB_BYTES = 32 * 1024;
 /** Read, hashed and handed over in one turn. */
@@ -27,7 +28,7 @@ export interface SnapshotService {
   close(): void;
 }
 
-export function createSnapshotService(member: Member, images: ImageFolder): SnapshotService {
+export function createSnapshotService(member: Member, images: ImageFolder, upkeep: Upkeep): SnapshotService {
   const running = new Set<SnapshotStream>();
   let closed = false;
   const refusalOf = (call: StreamCall) => {
@@ -56,7 +57,11 @@ export function createSnapshotService(member: Member, images: ImageFolder): Snap
               call.end(status, message);
               return;
             }
-            const stream = new SnapshotStream(member, images, call, () => running.delete(stream));
+            const sent = upkeep.snapshot();
+            const stream = new SnapshotStream(member, images, call, (isWhole) => {
+              running.delete(stream);
+              if (isWhole) sent();
+            });
             running.add(stream);
             stream.start();
           },
@@ -83,13 +88,13 @@ class SnapshotStream {
   readonly #member: Member;
   readonly #images: ImageFolder;
   readonly #call: StreamCall;
-  readonly #onEnd: () => void;
+  readonly #onEnd: (isWhole: boolean) => void;
   readonly #hash = createHash('sha256');
   #release = (): void => {};
   #ended = false;
   #remaining = 0;
 
-  constructor(member: Member, images: ImageFolder, call: StreamCall, onEnd: () => void) {
+  constructor(member: Member, images: ImageFolder, call: StreamCall, onEnd: (isWhole: boolean) => void) {
     this.#member = member;
     this.#images = images;
     this.#call = call;
@@ -97,7 +102,7 @@ class SnapshotStream {
   }
 
   start(): void {
-    this.#call.onCancel(() => this.#end());
+    this.#call.onCancel(() => this.#end(false));
     if (this.#ended) return;
     const { store, env } = this.#member;
     const job = this.#images.create(store, (error, file) => {
@@ -116,7 +121,7 @@ class SnapshotStream {
   fail(error: Error): void {
     if (this.#ended) return;
     endWith(this.#call, error);
-    this.#end();
+    this.#end(false);
   }
 
   #next(file: OpenImageFile): void {
@@ -124,7 +129,7 @@ class SnapshotStream {
     if (this.#remaining === 0) {
       this.#send(this.#hash.digest());
       this.#call.end();
-      this.#end();
+      this.#end(true);
       return;
     }
     file.next(SLICE_BLOBS * BLOB_BYTES, (error, bytes) => {
@@ -151,10 +156,10 @@ class SnapshotStream {
     );
   }
 
-  #end(): void {
+  #end(isWhole: boolean): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#release();
-    this.#onEnd();
+    this.#onEnd(isWhole);
   }
 }

@@ -27,6 +27,8 @@ export interface ApplyLoopHost {
   onConfChangeApplied(entry: Entry, decoded: DecodedChange, applied: Applied): void;
   /** Everything up to `index` is applied; called once per slice. */
   onProgress(index: number): void;
+  /** A run of entries that ends with `index` took longer than it should have. */
+  onSlow(index: number, elapsedMs: number): void;
   onFatal(error: Error): void;
 }
 
@@ -40,6 +42,7 @@ export class ApplyLoop {
   readonly #applier: Applier;
   readonly #env: Env;
   readonly #host: ApplyLoopHost;
+  readonly #slowMs: number;
   #queue: (readonly Entry[])[] = [];
   /** Position in the first batch of the queue. */
   #at = 0;
@@ -47,16 +50,32 @@ export class ApplyLoop {
   #scheduled = false;
   #retry: Timer | null = null;
   #ended = false;
+  #slowRunsTotal = 0;
 
-  constructor(applier: Applier, env: Env, host: ApplyLoopHost, appliedIndex: number) {
+  /** @param slowMs what a run of at most `ENTRIES_PER_LOOK` entries may take without being called slow */
+  constructor(
+    applier: Applier,
+    env: Env,
+    host: ApplyLoopHost,
+    { appliedIndex, slowMs }: { readonly appliedIndex: number; readonly slowMs: number },
+  ) {
     this.#applier = applier;
     this.#env = env;
     this.#host = host;
+    this.#slowMs = slowMs;
     this.#appliedIndex = appliedIndex;
   }
 
   get appliedIndex(): number {
     return this.#appliedIndex;
+  }
+
+  /**
+   * Runs of entries that took long. A run stands for its slowest entry: the clock is not read for each, and quick ones are done in
+   * microseconds.
+   */
+  get slowRunsTotal(): number {
+    return this.#slowRunsTotal;
   }
 
   get idle(): boolean {
@@ -108,7 +127,8 @@ export class ApplyLoop {
 
   /** @returns whether the store is busy and a retry is set */
   #applyFor(sliceMs: number): boolean {
-    const endMs = this.#env.monotonicMs() + sliceMs;
+    let runMs = this.#env.monotonicMs();
+    const endMs = runMs + sliceMs;
     let untilLook = ENTRIES_PER_LOOK;
     while (this.#queue.length > 0 && !this.#ended) {
       const batch = this.#queue[0]!;
@@ -127,12 +147,20 @@ export class ApplyLoop {
         this.#queue.shift();
         this.#at = 0;
       }
-      if (--untilLook === 0) {
-        if (this.#env.monotonicMs() >= endMs) break;
-        untilLook = ENTRIES_PER_LOOK;
-      }
+      if (--untilLook > 0 && this.#queue.length > 0) continue;
+      const nowMs = this.#env.monotonicMs();
+      this.#judge(nowMs - runMs);
+      if (nowMs >= endMs) break;
+      runMs = nowMs;
+      untilLook = ENTRIES_PER_LOOK;
     }
     return false;
+  }
+
+  #judge(elapsedMs: number): void {
+    if (elapsedMs <= this.#slowMs) return;
+    this.#slowRunsTotal++;
+    this.#host.onSlow(this.#appliedIndex, elapsedMs);
   }
 
   #applyOne(entry: Entry): void {

@@ -56,6 +56,8 @@ export interface ServerConfig extends ClusterConfig {
     readonly timeoutMs: number;
   };
   readonly watchProgressIntervalMs: number;
+  /** What takes longer to apply is logged and counted as slow. */
+  readonly slowApplyMs: number;
   readonly corruptionChecks: CorruptionCheckOptions;
   readonly leaseCheckpoints: LeaseCheckpoints;
   /** Health says NOT_SERVING during a defragmentation. */
@@ -119,6 +121,7 @@ export function resolveConfig(settings: Settings): ServerConfig {
       timeoutMs: Math.max(0, settings.number('grpc-keepalive-timeout')),
     },
     watchProgressIntervalMs: watchProgress(settings, warnings),
+    slowApplyMs: settings.number('warning-apply-duration'),
     corruptionChecks: corruptionChecks(settings, gates),
     leaseCheckpoints: leaseCheckpoints(gates, warnings),
     restsOnDefragment: gates.has('StopGRPCServiceOnDefrag'),

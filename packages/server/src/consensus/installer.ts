@@ -26,14 +26,21 @@ export interface InstallerParts {
 export class Installer {
   readonly #parts: InstallerParts;
   #closed = false;
+  #isInstalling = false;
 
   constructor(parts: InstallerParts) {
     this.#parts = parts;
   }
 
+  /** From the note to the log's new begin; a failure in between ends the member. */
+  get isInstalling(): boolean {
+    return this.#isInstalling;
+  }
+
   /** @param done when the new state is durable and visible; never after `close` */
   install(meta: SnapshotMeta, sink: ImageSink, done: (error: Error | null) => void): void {
     const { store, disk, dataDirectory, failpoint, pauseApplying, reload } = this.#parts;
+    this.#isInstalling = true;
     failpoint('installBeforeIntent');
     pauseApplying();
     writeIntent(disk, dataDirectory, { index: meta.index, term: meta.term });
@@ -62,6 +69,7 @@ export class Installer {
     const { disk, dataDirectory, failpoint } = this.#parts;
     failpoint('installAfterLog');
     clearIntent(disk, dataDirectory);
+    this.#isInstalling = false;
   }
 
   close(): void {

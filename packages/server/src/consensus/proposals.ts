@@ -29,6 +29,7 @@ export class Proposals {
   readonly #pending = new Map<number, Proposal>();
   #next = 1;
   #bytes = 0;
+  #failedTotal = 0;
 
   constructor(origin: number) {
     this.origin = origin;
@@ -41,6 +42,11 @@ export class Proposals {
   /** Of the entries that wait. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Requests that ended without an outcome: refused by raft, or out of time. Those that a stop ended are not counted (as etcd). */
+  get failedTotal(): number {
+    return this.#failedTotal;
   }
 
   /** Number for the next request's entry. */
@@ -80,6 +86,7 @@ export class Proposals {
     const proposal = this.#pending.get(sequence);
     if (proposal === undefined) return;
     this.#remove(sequence, proposal);
+    this.#failedTotal++;
     proposal.done(error, null);
   }
 
@@ -92,6 +99,7 @@ export class Proposals {
     for (const [sequence, proposal] of this.#pending) {
       if (proposal.deadlineMs > nowMs) continue;
       this.#remove(sequence, proposal);
+      this.#failedTotal++;
       const error = proposal.submitted
         ? timeoutOf(proposal.startedMs)
         : new DomainError('CONTEXT_DEADLINE_EXCEEDED');

@@ -31,11 +31,23 @@ export class Reads {
   /** Confirmed, and waiting for the applier; indexes rise. */
   #applying: { index: number; reads: Read[] }[] = [];
   #contexts = 0n;
+  #failedTotal = 0;
+  #slowRoundsTotal = 0;
 
   get size(): number {
     let count = this.#waiting.length + (this.#asked?.reads.length ?? 0);
     for (const round of this.#applying) count += round.reads.length;
     return count;
+  }
+
+  /** Reads that could not be confirmed: the leader changed, or time ran out. Those that a stop ended are not counted (as etcd). */
+  get failedTotal(): number {
+    return this.#failedTotal;
+  }
+
+  /** Rounds that stayed unanswered for `READ_RETRY_MS`. */
+  get slowRoundsTotal(): number {
+    return this.#slowRoundsTotal;
   }
 
   add(startedMs: number, deadlineMs: number, done: ReadDone): void {
@@ -47,6 +59,7 @@ export class Reads {
     if (this.#asked !== null && nowMs - this.#asked.askedMs >= READ_RETRY_MS) {
       this.#waiting = [...this.#asked.reads, ...this.#waiting];
       this.#asked = null;
+      this.#slowRoundsTotal++;
     }
     if (this.#asked !== null || this.#waiting.length === 0) return;
     const context = ++this.#contexts;
@@ -73,6 +86,7 @@ export class Reads {
     if (this.#asked === null) return;
     const { reads } = this.#asked;
     this.#asked = null;
+    this.#failedTotal += reads.length;
     for (const read of reads) read.done(new DomainError('LEADER_CHANGED'));
   }
 
@@ -93,6 +107,7 @@ export class Reads {
     this.#waiting = this.#waiting.filter(keep);
     if (this.#asked !== null) this.#asked.reads = this.#asked.reads.filter(keep);
     for (const round of this.#applying) round.reads = round.reads.filter(keep);
+    this.#failedTotal += late.length;
     for (const read of late) read.done(timeoutOf(read.startedMs));
   }
 

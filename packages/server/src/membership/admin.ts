@@ -6,6 +6,7 @@
  *
  * Read next: `quorum-rules.ts`, `../consensus/driver.ts` `proposeConfChange`.
  */
+import { errorFacts } from '@quorate/proto';
 import type { Status, TransferResult } from '@quorate/raft';
 import type { Env, Timer } from '../env.ts';
 import { DomainError } from '../errors.ts';
@@ -60,10 +61,12 @@ export class MembershipAdmin implements ClusterAdmin {
   readonly #parts: AdminParts;
   readonly #moves = new Set<Move>();
   #closed = false;
+  #promotions = 0;
+  readonly #promotionFailures = new Map<string, number>();
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
-    onPromote(parts.network, (id, done) => this.#promoteHere(id, Number.POSITIVE_INFINITY, done));
+    onPromote(parts.network, (id, done) => this.#promoteCounted(id, Number.POSITIVE_INFINITY, done));
     parts.onLeaderChange((leader) => {
       for (const move of [...this.#moves]) if (leader === move.to) this.#endMove(move, null);
     });
@@ -192,6 +195,11 @@ export class MembershipAdmin implements ClusterAdmin {
     this.moveLeader(heir.id, env.monotonicMs() + limits.electionTimeoutMs, () => done());
   }
 
+  /** Learners promoted by this member while it led, and those that were not, by reason. */
+  get promotions(): { readonly successes: number; readonly failures: ReadonlyMap<string, number> } {
+    return { successes: this.#promotions, failures: this.#promotionFailures };
+  }
+
   close(): void {
     this.#closed = true;
     for (const move of [...this.#moves]) this.#endMove(move, new DomainError('SERVER_STOPPED'));
@@ -213,7 +221,7 @@ export class MembershipAdmin implements ClusterAdmin {
     const leader = this.#parts.leader();
     const leftMs = deadlineMs - env.monotonicMs();
     if (leader === memberId) {
-      this.#promoteHere(id, deadlineMs, done);
+      this.#promoteCounted(id, deadlineMs, done);
       return;
     }
     if (leftMs <= 0) {
@@ -233,6 +241,19 @@ export class MembershipAdmin implements ClusterAdmin {
       else if (answer !== null) done(answer);
       // It is done, and shows here too when its caller hears of it; whether that can be confirmed changes nothing.
       else this.#parts.confirmRead(deadlineMs, () => done(null));
+    });
+  }
+
+  /** Counted where it is decided, as etcd does: by a member that leads. */
+  #promoteCounted(id: bigint, deadlineMs: number, done: ChangeDone): void {
+    this.#promoteHere(id, deadlineMs, (error) => {
+      if (error === null) this.#promotions++;
+      else if (!(error instanceof DomainError && error.code === 'NOT_LEADER')) {
+        const failures = this.#promotionFailures;
+        const reason = error instanceof DomainError ? errorFacts[error.code].message : error.message;
+        failures.set(reason, (failures.get(reason) ?? 0) + 1);
+      }
+      done(error);
     });
   }
 

@@ -92,6 +92,8 @@ export class MemberCore {
       onOutcome: (...args) => this.#outcome(...args),
       onConfChangeApplied: (...args) => this.#confChangeApplied(...args),
       onProgress: (index) => this.#progressed(index),
+      onSlow: (index, elapsedMs) =>
+        this.#log('warn', 'applying took long', { index, 'took-ms': Math.round(elapsedMs) }),
       onReplaced: () => this.#reload(),
       onInstalled: (meta) => this.#installed(meta),
       onSoftState: (state, previous) => this.#moved(state, previous),

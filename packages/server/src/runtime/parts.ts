@@ -10,6 +10,7 @@ import type { SnapshotImages } from '../consensus/snapshot-images.ts';
 import type { WalStorage } from '../consensus/wal-storage.ts';
 import type { Env } from '../env.ts';
 import type { Failpoint } from '../failpoints.ts';
+import type { Histogram } from '../histogram.ts';
 import type { StateHash } from '../integrity/state-hash.ts';
 import type { MemberInfo, MemberLimits } from '../member.ts';
 import type { MemberConfig } from '../member-config.ts';
@@ -32,6 +33,8 @@ export interface MemberParts {
   readonly storage: WalStorage;
   readonly images: SnapshotImages;
   readonly store: Store;
+  /** How long the store's transactions took. */
+  readonly commitSeconds: Histogram;
   readonly alarms: Alarms;
   readonly members: Members;
   readonly confs: ConfHistory;

@@ -20,7 +20,10 @@ import { LogKeeper } from './log-keeper.ts';
 import type { MemberParts } from './parts.ts';
 
 export interface ReplicaHost
-  extends Pick<ApplyLoopHost, 'onEvents' | 'onOutcome' | 'onConfChangeApplied' | 'onProgress' | 'onFatal'> {
+  extends Pick<
+    ApplyLoopHost,
+    'onEvents' | 'onOutcome' | 'onConfChangeApplied' | 'onProgress' | 'onSlow' | 'onFatal'
+  > {
   /** The leader or the own role changed. */
   onSoftState(state: SoftState, previous: SoftState): void;
   /** Once per tick, after raft's. */
@@ -31,6 +34,8 @@ export interface ReplicaHost
   onInstalled(meta: SnapshotMeta): void;
 }
 
+const DEFAULT_SLOW_APPLY_MS = 100;
+
 export class Replica {
   readonly driver: Driver;
   readonly #parts: MemberParts;
@@ -39,6 +44,8 @@ export class Replica {
   readonly #installer: Installer;
   readonly #headStart: HeadStart | null;
   readonly #logKeeper: LogKeeper;
+  #lastTickMs = Number.POSITIVE_INFINITY;
+  #lateHeartbeatsTotal = 0;
 
   constructor(
     parts: MemberParts,
@@ -55,9 +62,13 @@ export class Replica {
       onConfChange: (entry: Entry) => this.#applyConfChange(entry),
       onConfChangeApplied: host.onConfChangeApplied,
       onProgress: (index: number) => this.#progressed(index),
+      onSlow: host.onSlow,
       onFatal: host.onFatal,
     };
-    this.#loop = new ApplyLoop(parts.applier, env, loopHost, store.appliedIndex);
+    this.#loop = new ApplyLoop(parts.applier, env, loopHost, {
+      appliedIndex: store.appliedIndex,
+      slowMs: config.slowApplyMs ?? DEFAULT_SLOW_APPLY_MS,
+    });
     this.#installer = new Installer({
       store,
       disk: parts.disk,
@@ -85,6 +96,19 @@ export class Replica {
 
   get appliedIndex(): number {
     return this.#loop.appliedIndex;
+  }
+
+  get slowAppliesTotal(): number {
+    return this.#loop.slowRunsTotal;
+  }
+
+  get isInstalling(): boolean {
+    return this.#installer.isInstalling;
+  }
+
+  /** Times this member led and its heartbeats went out more than one interval late. */
+  get lateHeartbeatsTotal(): number {
+    return this.#lateHeartbeatsTotal;
   }
 
   get isLeader(): boolean {
@@ -127,6 +151,9 @@ export class Replica {
   }
 
   #ticked(nowMs: number): void {
+    const late = nowMs - this.#lastTickMs > 2 * this.#parts.config.heartbeatMs;
+    if (late && this.isLeader) this.#lateHeartbeatsTotal++;
+    this.#lastTickMs = nowMs;
     this.#headStart?.tick(nowMs);
     this.#logKeeper.tick(nowMs, this.isLeader ? () => this.driver.status().progress : null);
     this.#host.onTick(nowMs);

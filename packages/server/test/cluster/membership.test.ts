@@ -1,4 +1,5 @@
 /** Members come, go, are promoted and replaced, in virtual time. */
+import { errorFacts } from '@quorate/proto';
 import { describe, expect, test } from 'vitest';
 import { MemberRemovedError } from '../../src/member.ts';
 import { BootstrapError } from '../../src/membership/bootstrap.ts';
@@ -278,6 +279,15 @@ describe('learners', () => {
     await cluster.settled();
     expect(learner.isLearner).toBe(false);
     expect(await refusal(cluster.promote(leader, id))).toBe('MEMBER_NOT_LEARNER');
+    // Counted by the leader alone, which decided, whoever was asked.
+    expect(leader.counts().promotions).toEqual({
+      successes: 1,
+      failures: new Map([
+        [errorFacts.LEARNER_NOT_READY.message, 1],
+        [errorFacts.MEMBER_NOT_LEARNER.message, 1],
+      ]),
+    });
+    expect(follower.counts().promotions).toEqual({ successes: 0, failures: new Map() });
     cluster.crash('d');
     const again = await cluster.start('d');
     expect(again.isLearner).toBe(false);

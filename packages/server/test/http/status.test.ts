@@ -179,6 +179,48 @@ describe('metrics', () => {
     }
   });
 
+  test('every name is served from the start, but for those whose labels come with what happens', async () => {
+    const port = await start({ metrics: 'extensive' });
+    const later = [
+      'etcd_cluster_version',
+      'etcd_server_healthcheck',
+      'etcd_server_healthchecks_total',
+      'etcd_server_client_requests_total',
+      'etcd_server_learner_promote_failures',
+      'etcd_debugging_server_alarms',
+    ];
+    const { body } = await ask(port, '/metrics');
+    const missing = METRICS.filter(
+      ({ name, labels }) =>
+        !new RegExp(`^${name}(_count)?[{ ]`, 'm').test(body) &&
+        !(labels.includes('To') || labels.includes('From') || labels.includes('Remote')) &&
+        !later.includes(name),
+    );
+    expect(missing.map(({ name }) => name)).toEqual([]);
+  });
+
+  test('work on the whole database is timed: defragmentations and snapshots', async () => {
+    const port = await start();
+    const lines = async () => (await ask(port, '/metrics')).body.split('\n');
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        'etcd_disk_defrag_inflight 0',
+        'etcd_disk_backend_defrag_duration_seconds_count 0',
+        'etcd_disk_backend_snapshot_duration_seconds_count 0',
+      ]),
+    );
+    await call(port, 'maintenance/defragment', {});
+    expect((await ask(port, { path: '/v3/maintenance/snapshot', body: '{}' })).status).toBe(200);
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        'etcd_disk_defrag_inflight 0',
+        'etcd_disk_backend_defrag_duration_seconds_count 1',
+        'etcd_disk_backend_defrag_duration_seconds_bucket{le="+Inf"} 1',
+        'etcd_disk_backend_snapshot_duration_seconds_count 1',
+      ]),
+    );
+  });
+
   test('a member of several tells about the others, connected or not', async () => {
     const port = await start({
       name: 'one',

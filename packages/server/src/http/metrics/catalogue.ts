@@ -33,20 +33,19 @@ etcd_server_client_requests_total | counter | type,client_api_version | Calls by
 etcd_server_read_indexes_failed_total | counter | - | Reads that could not be confirmed.
 etcd_server_slow_read_indexes_total | counter | - | Reads whose confirmation took long.
 etcd_server_heartbeat_send_failures_total | counter | - | Heartbeats that a leader sent late.
-etcd_server_slow_apply_total | counter | - | Entries that took long to apply.
+etcd_server_slow_apply_total | counter | - | Runs of entries that took longer to apply than --warning-apply-duration.
 etcd_server_snapshot_apply_in_progress_total | gauge | - | 1 while a received snapshot is installed.
 etcd_server_learner_promote_successes | counter | - | Learners promoted.
 etcd_server_learner_promote_failures | counter | Reason | Learners not promoted, by reason.
 etcd_debugging_server_alarms | gauge | server_id,alarm_type | 1 for each alarm that is raised.
 etcd_disk_wal_fsync_duration_seconds | histogram | - | From handing a batch to the log until it is durable.
 etcd_disk_wal_write_bytes_total | gauge | - | Bytes written to the log.
-etcd_disk_backend_commit_duration_seconds | histogram | - | Commits of the database.
+etcd_disk_backend_commit_duration_seconds | histogram | - | From handing a transaction to the database until it is durable.
 etcd_disk_backend_snapshot_duration_seconds | histogram | - | Streaming a snapshot of the database.
 etcd_disk_backend_defrag_duration_seconds | histogram | - | Defragmenting the database.
 etcd_disk_defrag_inflight | gauge | - | 1 while the database is defragmented.
 etcd_mvcc_db_total_size_in_bytes | gauge | - | Size of the database file.
 etcd_mvcc_db_total_size_in_use_in_bytes | gauge | - | Part of it that holds data.
-etcd_mvcc_db_open_read_transactions | gauge | - | Open read transactions of the database.
 etcd_mvcc_put_total | counter | - | Keys written.
 etcd_mvcc_delete_total | counter | - | Keys deleted.
 etcd_mvcc_range_total | counter | - | Ranges asked for.

@@ -18,6 +18,8 @@ type MetricsMember = Pick<
   | 'store'
   | 'pendingProposals'
   | 'syncSeconds'
+  | 'commitSeconds'
+  | 'counts'
   | 'onLeaderChange'
   | 'onApplied'
 >;
@@ -56,6 +58,8 @@ export function memberMetrics(member: MetricsMember): MetricsSource {
       sink.value('etcd_server_proposals_applied_total', member.appliedIndex);
       sink.value('etcd_server_proposals_pending', member.pendingProposals);
       sink.histogram('etcd_disk_wal_fsync_duration_seconds', member.syncSeconds);
+      sink.histogram('etcd_disk_backend_commit_duration_seconds', member.commitSeconds);
+      countsMetrics(member, sink);
       sink.value('etcd_server_quota_backend_bytes', member.limits.quotaBytes);
       for (const { memberId, alarm } of member.alarms()) {
         const labels = { server_id: formatId(memberId), alarm_type: ALARM_NAMES[alarm] ?? 'UNKNOWN' };
@@ -66,6 +70,22 @@ export function memberMetrics(member: MetricsMember): MetricsSource {
       if (!member.ended) storeMetrics(member, sink);
     },
   };
+}
+
+function countsMetrics(member: MetricsMember, sink: MetricsSink): void {
+  const counts = member.counts();
+  sink.value('etcd_server_proposals_failed_total', counts.proposalsFailed);
+  sink.value('etcd_server_read_indexes_failed_total', counts.readsFailed);
+  sink.value('etcd_server_slow_read_indexes_total', counts.slowReadRounds);
+  sink.value('etcd_server_slow_apply_total', counts.slowApplies);
+  sink.value('etcd_server_heartbeat_send_failures_total', counts.lateHeartbeats);
+  sink.value('etcd_disk_wal_write_bytes_total', counts.logBytes);
+  sink.value('etcd_server_snapshot_apply_in_progress_total', Number(counts.isInstalling));
+  const { successes, failures } = counts.promotions;
+  sink.value('etcd_server_learner_promote_successes', successes);
+  for (const [Reason, count] of failures) {
+    sink.value('etcd_server_learner_promote_failures', count, { Reason });
+  }
 }
 
 function storeMetrics({ store }: MetricsMember, sink: MetricsSink): void {

@@ -14,6 +14,10 @@ export function serverMetrics(transport: GrpcServer, services: Services): Metric
       sink.value('etcd_debugging_mvcc_watcher_total', watches);
       sink.value('etcd_debugging_mvcc_slow_watcher_total', slowWatches);
       sink.value('etcd_debugging_mvcc_events_total', eventsDelivered);
+      const { defragmentSeconds, defragmenting, snapshotSeconds } = services.upkeep;
+      sink.histogram('etcd_disk_backend_defrag_duration_seconds', defragmentSeconds);
+      sink.value('etcd_disk_defrag_inflight', Number(defragmenting > 0));
+      sink.histogram('etcd_disk_backend_snapshot_duration_seconds', snapshotSeconds);
     },
   };
 }
