@@ -22,6 +22,8 @@ export interface Fill {
   readonly keys: number;
   /** Then one further key is put so often. */
   readonly versionsOfOneKey?: number;
+  /** Then so often a random one of the keys is put, by itself: revisions, and what a compaction removes. */
+  readonly puts?: number;
 }
 
 interface Common {
@@ -67,8 +69,11 @@ export type Case =
   /** kill -9, start again on the same folder, until the first linearizable get is answered. */
   | (Common & { readonly kind: 'restart' });
 
-/** What is done again and again by another client while the load is measured. */
-export type Meanwhile = 'lists' | 'compact' | 'defragment' | 'snapshot';
+/**
+ * What is done again and again by another client while the load is measured; `compact-history` once, from the begin of the measurement on, and its answer
+ * is that everything was removed.
+ */
+export type Meanwhile = 'lists' | 'compact' | 'compact-history' | 'defragment' | 'snapshot';
 
 export const VALUE_BYTES = 256;
 const K = 1_000;
@@ -215,6 +220,19 @@ export const groups: readonly Group[] = [
     ],
   },
   {
+    name: 'compaction of 1M revisions',
+    fill: { keys: M, puts: M },
+    cases: [
+      {
+        name: 'put, 64 clients, beside the compaction of 1M revisions',
+        kind: 'closed',
+        clients: C64,
+        mix: [put(M)],
+        meanwhile: 'compact-history',
+      },
+    ],
+  },
+  {
     name: 'old revision',
     fill: { keys: K, versionsOfOneKey: M },
     cases: [
@@ -307,6 +325,7 @@ export function quick(all: readonly Group[]): Group[] {
           fill: {
             keys: fewer(group.fill.keys),
             ...(group.fill.versionsOfOneKey === undefined ? {} : { versionsOfOneKey: 2_000 }),
+            ...(group.fill.puts === undefined ? {} : { puts: 2_000 }),
           },
         }),
     cases: group.cases.map((one): Case => {

@@ -24,6 +24,8 @@ export interface Figures {
   readonly failed?: number;
   /** Lists, compactions, ... that were completed beside the load, a second. */
   readonly meanwhilePerSec?: number;
+  /** Share of the time in which one of them was under way. */
+  readonly meanwhileShare?: number;
   /** Share of one core that a server at rest uses. */
   readonly restCpu?: number;
   readonly diskMib?: number;

@@ -16,18 +16,35 @@ const PAUSE_MS = 200;
 
 export interface Beside {
   readonly completed: number;
+  /** Share of the time, from the begin of the first until the load ended, in which one was under way. */
+  readonly share: number;
   /** The first failure ended it. */
   readonly failure: string | undefined;
 }
 
-export function startMeanwhile(kind: Meanwhile, endpoint: string): { stop(): Promise<Beside> } {
+/** @param warmupMs a history is compacted after it, and only once */
+export function startMeanwhile(
+  kind: Meanwhile,
+  endpoint: string,
+  warmupMs: number,
+): { stop(): Promise<Beside> } {
   const stopping = new AbortController();
+  const { signal } = stopping;
   let completed = 0;
+  let beganMs = 0;
+  let endedMs = 0;
+  let busyMs = 0;
   const done = (async () => {
-    while (!stopping.signal.aborted) {
-      await callOnce(await operationOf(kind, endpoint), endpoint);
+    if (kind === 'compact-history') await sleep(warmupMs, undefined, { signal }).catch(() => {});
+    beganMs = performance.now();
+    while (!signal.aborted) {
+      const operation = await operationOf(kind, endpoint);
+      const fromMs = performance.now();
+      await callOnce(operation, endpoint);
       completed++;
-      await sleep(PAUSE_MS, undefined, { signal: stopping.signal }).catch(() => {});
+      busyMs += (signal.aborted ? endedMs : performance.now()) - fromMs;
+      if (kind === 'compact-history') break;
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
     }
   })();
   // A failure is told by `stop`, not before.
@@ -37,19 +54,20 @@ export function startMeanwhile(kind: Meanwhile, endpoint: string): { stop(): Pro
   );
   return {
     async stop() {
+      endedMs = performance.now();
       stopping.abort();
-      return { failure: await failure, completed };
+      return { failure: await failure, completed, share: busyMs / (endedMs - beganMs) };
     },
   };
 }
 
 async function operationOf(kind: Meanwhile, endpoint: string): Promise<Operation> {
   if (kind === 'lists') return { kind: 'list-at', revision: 0 };
-  if (kind !== 'compact') return { kind };
+  if (kind !== 'compact' && kind !== 'compact-history') return { kind };
   const client = connect(endpoint);
   try {
     const { header } = await client.maintenance.status();
-    return { kind: 'compact', revision: Number(header.revision) };
+    return { kind: 'compact', revision: Number(header.revision), physical: kind === 'compact-history' };
   } finally {
     await client.close();
   }

@@ -99,7 +99,9 @@ function loadTable(rows: readonly Row[]): string {
 
 function title(name: string, figures: Figures): string {
   const beside = figures.meanwhilePerSec;
-  return beside === undefined ? name : `${name} (${beside.toFixed(2)} a second)`.trim();
+  if (beside === undefined) return name;
+  const share = Math.round((figures.meanwhileShare ?? 0) * 100);
+  return `${name} (${beside.toFixed(2)} a second, ${share} % of the time)`.trim();
 }
 
 function otherTable(rows: readonly Row[]): string {

@@ -97,7 +97,8 @@ async function load(
   const kind = 'meanwhile' in one ? one.meanwhile : undefined;
   const probe = await Probe.start(server.endpoints[0]);
   try {
-    const beside = kind === undefined ? undefined : startMeanwhile(kind, server.endpoints[0]);
+    const beside =
+      kind === undefined ? undefined : startMeanwhile(kind, server.endpoints[0], settings.warmupSec * 1_000);
     const result: JobResult = await settings.generator.run(jobOf(one, server, settings), () => probe.reset());
     const longestStallMs = probe.longestMs();
     const besideSec = settings.warmupSec + settings.seconds;
@@ -108,7 +109,9 @@ async function load(
         longestStallMs,
         idleMemoryMib: idleBytes / MIB,
         peakMemoryMib: peakBytes / MIB,
-        ...(work === undefined ? {} : { meanwhilePerSec: work.completed / besideSec }),
+        ...(work === undefined
+          ? {}
+          : { meanwhilePerSec: work.completed / besideSec, meanwhileShare: work.share }),
       },
       failure: result.firstFailure ?? work?.failure,
     };
@@ -161,20 +164,19 @@ async function fill(what: Fill, server: ServerUnderTest, generator: GeneratorPro
     span: { operations: Math.ceil(what.keys / PUTS_PER_TXN) },
   });
   if (filled.failed > 0) throw new Error(`${server.name} refused to be filled: ${filled.firstFailure}`);
-  if (what.versionsOfOneKey === undefined) return;
-  const versions = await generator.run({
-    ...base,
-    clientsPerConnection: 64,
-    mix: [
-      {
-        operation: { kind: 'put-one-key', valueBytes: VALUE_BYTES },
-        keys: { order: 'random', keys: 1 },
-        weight: 1,
-      },
-    ],
-    span: { operations: what.versionsOfOneKey },
-  });
-  if (versions.failed > 0) throw new Error(`${server.name} refused to be filled: ${versions.firstFailure}`);
+  for (const [kind, keys, operations] of [
+    ['put-one-key', 1, what.versionsOfOneKey ?? 0],
+    ['put', what.keys, what.puts ?? 0],
+  ] as const) {
+    if (operations === 0) continue;
+    const versions = await generator.run({
+      ...base,
+      clientsPerConnection: 64,
+      mix: [{ operation: { kind, valueBytes: VALUE_BYTES }, keys: { order: 'random', keys }, weight: 1 }],
+      span: { operations },
+    });
+    if (versions.failed > 0) throw new Error(`${server.name} refused to be filled: ${versions.firstFailure}`);
+  }
 }
 
 async function rest(server: ServerUnderTest, settings: Settings): Promise<Figures> {

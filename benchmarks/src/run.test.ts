@@ -18,6 +18,7 @@ const CASES = [
   'watch: 100 on a prefix, 200 puts/s',
   'put of 64 kB, 64 clients',
   'put, 64 clients, 1M keys, beside compactions',
+  'put, 64 clients, beside the compaction of 1M revisions',
   'put, 64 clients, 1M keys, beside snapshots',
   'put, 64 clients, 1M keys, beside defragmentation',
   'put, 64 clients at all of three members',

@@ -39,7 +39,8 @@ export type Operation =
   /** `puts` consecutive keys in one transaction: for loading. */
   | { readonly kind: 'put-many'; readonly puts: number; readonly valueBytes: number }
   | { readonly kind: 'lease-grant' }
-  | { readonly kind: 'compact'; readonly revision: number }
+  /** `physical`: the answer comes when everything was removed. */
+  | { readonly kind: 'compact'; readonly revision: number; readonly physical: boolean }
   | { readonly kind: 'defragment' }
   | { readonly kind: 'snapshot' };
 
@@ -104,8 +105,8 @@ export function toBytes(operation: Operation): OperationBytes {
     case 'lease-grant':
       return { path: GRANT, message: LeaseGrantRequest.encode({ TTL: 3600 }), slots: [] };
     case 'compact': {
-      const { revision } = operation;
-      return { path: COMPACT, message: CompactionRequest.encode({ revision }), slots: [] };
+      const { revision, physical } = operation;
+      return { path: COMPACT, message: CompactionRequest.encode({ revision, physical }), slots: [] };
     }
     case 'defragment':
       return { path: DEFRAGMENT, message: DefragmentRequest.encode({}), slots: [] };
