@@ -24,6 +24,7 @@ import { nodeEnv } from './node/env.ts';
 import { identifyPeer, isTls } from './node/peer.ts';
 import { sniffProtocol } from './node/sniff.ts';
 import { SocketWire } from './node/socket-wire.ts';
+import { SpentChunks } from './node/spent-chunks.ts';
 import {
   type ConnectionEnd,
   defaultKeepalive,
@@ -58,6 +59,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
   readonly observer: GrpcServerOptions['observer'];
   readonly #options: GrpcServerOptions;
   readonly #env: TransportEnv;
+  readonly #spentChunks: SpentChunks;
   readonly #connections = new Set<Connection>();
   /** Sockets whose protocol is not known yet. */
   readonly #undecided = new Set<Socket>();
@@ -76,6 +78,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.resets = new TokenBucket(this.limits.serverResets, this.#env.monotonicMs());
     this.deadlines = new DeadlineWheel(this.#env);
     this.gatherPool = new GatherPool((callback) => this.#env.afterPoll(callback));
+    this.#spentChunks = new SpentChunks((callback) => this.#env.afterPoll(callback));
   }
 
   // ── Connections ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,7 +129,10 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.#connections.add(connection);
     this.counters.connections++;
     this.counters.connectionsTotal++;
-    socket.on('data', (chunk: Buffer) => connection.receive(chunk));
+    socket.on('data', (chunk: Buffer) => {
+      connection.receive(chunk);
+      this.#spentChunks.add(chunk);
+    });
     socket.on('drain', () => connection.drained());
     socket.on('end', () => connection.socketClosed());
     socket.on('close', () => connection.socketClosed());
