@@ -4,6 +4,9 @@
  *
  *   node --conditions=@quorate/source packages/wal/bench/append.ts [--rounds=15] [--directory=/path]
  *
+ * The log is first written until files are released and reused, as they are for all but the first 64 MiB of its life: before that, every
+ * segment costs its zeros as well. `--new` leaves this out.
+ *
  * Rounds of both alternate, so that a busy neighbour hits both; the table gives medians over rounds.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,7 +18,12 @@ import { nodeDisk, openWal, type Wal } from '@quorate/wal';
 import type { RawSetup } from './raw-worker.ts';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '15' }, directory: { type: 'string', default: tmpdir() } },
+  options: {
+    rounds: { type: 'string', default: '15' },
+    directory: { type: 'string', default: tmpdir() },
+    new: { type: 'boolean', default: false },
+    only: { type: 'string', default: '.' },
+  },
 });
 const ROUNDS = Number(values.rounds);
 const BATCHES_PER_ROUND = 300;
@@ -75,6 +83,14 @@ function logContender(
     });
 }
 
+/** Until a released file has been used again. */
+async function settle(wal: Wal): Promise<void> {
+  const shape = { entries: 16, dataBytes: 16384 };
+  while (wal.segments().at(-1)!.file <= '0000000000000006.wal') {
+    await logContender(wal, shape, { underWay: 2, mayBlock: false })(16);
+  }
+}
+
 function fillRaw(path: string): void {
   const file = nodeDisk.open(path, 'create');
   file.preallocate(RAW_BYTES);
@@ -126,10 +142,12 @@ try {
   );
   console.log('|---|---|---|---|---|---|---|---|');
   for (const [at, shape] of SHAPES.entries()) {
+    if (!new RegExp(values.only).test(`${shape.entries} x ${shape.dataBytes} B`)) continue;
     const batchBytes = shape.entries * (shape.dataBytes + 16) + 64;
     const rawPath = join(folder, `raw-${at}`);
     fillRaw(rawPath);
     const { wal } = await openWal({ directory: join(folder, `wal-${at}`), metadata: Buffer.from('bench') });
+    if (!values.new) await settle(wal);
     const raw = rawThread(rawPath, batchBytes);
     const against = (underWay: number, mayBlock: boolean): ReturnType<typeof compare> =>
       compare(logContender(wal, shape, { underWay, mayBlock }), raw.contender);
