@@ -44,6 +44,8 @@ const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 /** A head that does not come, or does not end. */
 const HEAD_TIMEOUT_MS = 60_000;
+/** Silence after which the system asks whether the other end is still there. */
+const KEEP_ALIVE_MS = 30_000;
 
 export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const app = fastify({
@@ -65,6 +67,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   face.addRoutes();
   await app.ready();
   const { server } = app;
+  // A stream may be silent for days; a caller whose machine is gone is noticed all the same (Go's servers do it, too).
+  server.on('connection', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS));
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     face.upgrade(request, socket, head),
   );

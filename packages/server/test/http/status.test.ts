@@ -1,9 +1,10 @@
 /** Versions, health, metrics, access rules and listeners of a whole server. */
 import { existsSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import { PutRequest, services } from '@quorate/proto';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Histogram } from '../../src/histogram.ts';
 import { METRICS } from '../../src/http/metrics/catalogue.ts';
 import { MetricsRegistry } from '../../src/http/metrics/registry.ts';
@@ -385,6 +386,18 @@ describe('listeners', () => {
       expect((await ask(0, { path: '/health', socketPath: path })).status).toBe(200);
     } finally {
       process.chdir(before);
+    }
+  });
+
+  test('the system looks after connections that are silent, as those of watches may be', async () => {
+    const asked = vi.spyOn(Socket.prototype, 'setKeepAlive');
+    try {
+      const port = await start();
+      asked.mockClear();
+      await ask(port, '/version');
+      expect(asked).toHaveBeenCalledWith(true, 30_000);
+    } finally {
+      asked.mockRestore();
     }
   });
 

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { SimEnv } from '@quorate/testing';
 import { expect, test } from 'vitest';
-import { BodyRoom, ObjectSplitter, readBody } from './body.ts';
+import { BodyBytes, BodyRoom, ObjectSplitter, readBody } from './body.ts';
 
 const OBJECTS = [
   '{"a":"}\\"\\\\{","b":[1,{"x":"\\\\"}]}',
@@ -43,6 +43,18 @@ test('an object that is too long is refused while it comes', () => {
   expect(splitter.next()).toBeNull();
   splitter.feed(Buffer.from('345'));
   expect(() => splitter.next()).toThrow('request body is too large');
+});
+
+test('case-66 a body in chunks of one byte takes the room of its bytes, not of its chunks', () => {
+  const body = new BodyBytes();
+  const text = '{"é":"€😀"}'.repeat(10_000);
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at++) {
+    body.add(bytes.subarray(at, at + 1));
+    if (body.capacityBytes > 2 * body.length) expect.fail('more than twice its length is held');
+  }
+  body.add(Buffer.alloc(0));
+  expect(body.text()).toBe(text);
 });
 
 test('unfinished bodies share a room; one that finds none is refused and gives back what it had', async () => {

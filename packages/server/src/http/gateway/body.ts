@@ -33,6 +33,39 @@ export class BodyRoom {
   }
 }
 
+/**
+ * Bytes that come in parts, in one piece of memory: a part of one byte, kept as it came, would take a hundred times its room.
+ * Grows by doubling, so that each byte is copied about twice.
+ */
+export class BodyBytes {
+  #memory: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Memory held, used or not. */
+  get capacityBytes(): number {
+    return this.#memory.length;
+  }
+
+  add(part: Uint8Array): void {
+    const needed = this.#length + part.length;
+    if (needed > this.#memory.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#memory.length));
+      this.#memory.copy(grown, 0, 0, this.#length);
+      this.#memory = grown;
+    }
+    this.#memory.set(part, this.#length);
+    this.#length = needed;
+  }
+
+  text(): string {
+    return this.#memory.toString('utf8', 0, this.#length);
+  }
+}
+
 /** Reads a whole body as text. @param done called exactly once */
 export function readBody(
   request: IncomingMessage,
@@ -46,8 +79,7 @@ export function readBody(
     done('too-large', '');
     return;
   }
-  const parts: Buffer[] = [];
-  let bytes = 0;
+  const body = new BodyBytes();
   const timer = env.setTimer(BODY_TIMEOUT_MS, () => finish('timeout'));
   let heldBytes = 0;
   const finish = (problem: BodyProblem | null): void => {
@@ -56,15 +88,14 @@ export function readBody(
     request.off('data', onData);
     request.off('end', onEnd);
     request.off('close', onClose);
-    done(problem, problem === null ? Buffer.concat(parts).toString('utf8') : '');
+    done(problem, problem === null ? body.text() : '');
   };
   const onData = (part: Buffer): void => {
-    bytes += part.length;
-    if (bytes > maxBytes) finish('too-large');
+    if (body.length + part.length > maxBytes) finish('too-large');
     else if (!room.take(part.length)) finish('crowded');
     else {
       heldBytes += part.length;
-      parts.push(part);
+      body.add(part);
     }
   };
   const onEnd = (): void => finish(null);
@@ -128,6 +159,11 @@ export class ObjectSplitter {
     this.#at -= text.length;
     if (this.#begunCharacters > this.#maxCharacters) throw new JsonError('request body is too large');
     return null;
+  }
+
+  /** Characters that wait: of an object that was begun, and of those behind it. */
+  get heldCharacters(): number {
+    return this.#begunCharacters + this.#text.length;
   }
 
   /** An object that was begun and not ended. */

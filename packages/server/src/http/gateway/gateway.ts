@@ -93,7 +93,7 @@ export class Gateway {
       return null;
     }
     const { maxMessageBytes, turns } = this.#options;
-    const bounds = { maxMessageBytes, maxBodyBytes: this.maxBodyBytes };
+    const bounds = { maxMessageBytes, maxBodyBytes: this.maxBodyBytes, room: this.#bodyRoom };
     let call: GatewayStreamCall;
     try {
       call = new GatewayStreamCall(this.#callOptions(method, request, 'stream'), method, sink, turns, bounds);

@@ -12,7 +12,7 @@ import { type MessageShape, shapeOf } from '../json/shape.ts';
 import { JsonError } from '../json/syntax.ts';
 import { PieceQueue, type Pieces, type TextSink } from '../text-sink.ts';
 import type { Turns } from '../turns.ts';
-import { ObjectSplitter } from './body.ts';
+import { type BodyRoom, ObjectSplitter } from './body.ts';
 import { type CallOptions, GatewayCall } from './call.ts';
 import { errorLine } from './status.ts';
 
@@ -43,6 +43,9 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
   readonly #queue: PieceQueue;
   readonly #splitter: ObjectSplitter;
   readonly #maxMessageBytes: number;
+  readonly #room: BodyRoom;
+  /** Taken from `#room` for what waits in `#splitter`. */
+  #heldBytes = 0;
   #listener: StreamListener | null = null;
   #paused = false;
   #delivering = false;
@@ -55,7 +58,7 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
     method: MethodDescriptor<unknown, unknown>,
     sink: LineSink,
     turns: Turns,
-    bounds: { readonly maxMessageBytes: number; readonly maxBodyBytes: number },
+    bounds: { readonly maxMessageBytes: number; readonly maxBodyBytes: number; readonly room: BodyRoom },
   ) {
     super(options);
     this.#method = method;
@@ -65,6 +68,7 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
     this.#queue = new PieceQueue(turns, sink, () => this.#broken());
     this.#splitter = new ObjectSplitter(bounds.maxBodyBytes);
     this.#maxMessageBytes = bounds.maxMessageBytes;
+    this.#room = bounds.room;
   }
 
   open(handler: StreamHandler): void {
@@ -77,6 +81,25 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
     if (this.isEnded) return;
     this.#splitter.feed(bytes);
     this.#deliver();
+    this.#hold();
+  }
+
+  /** Many callers that begin a large object and do not end it may hold no more together than those of whole bodies. */
+  #hold(): void {
+    if (this.isEnded) return;
+    const { heldCharacters } = this.#splitter;
+    if (heldCharacters <= this.#heldBytes) this.#room.give(this.#heldBytes - heldCharacters);
+    else if (!this.#room.take(heldCharacters - this.#heldBytes)) {
+      this.abort('cancelled', Status.RESOURCE_EXHAUSTED, 'too many request bodies are under way');
+      return;
+    }
+    this.#heldBytes = heldCharacters;
+  }
+
+  protected override conclude(status: Status): boolean {
+    this.#room.give(this.#heldBytes);
+    this.#heldBytes = 0;
+    return super.conclude(status);
   }
 
   feedEnd(): void {
@@ -93,7 +116,9 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
     if (!this.#paused) return;
     this.#paused = false;
     this.#sink.resume();
-    if (!this.#delivering) this.#deliver();
+    if (this.#delivering) return;
+    this.#deliver();
+    this.#hold();
   }
 
   #deliver(): void {

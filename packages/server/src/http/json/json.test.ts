@@ -3,7 +3,7 @@ import * as proto from '@quorate/proto';
 import { type Codec, messageFields, methods } from '@quorate/proto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeBase64, decodeJson, wholeNumber } from './decode.ts';
+import { decodeBase64, decodeJson, MAX_JSON_VALUES, wholeNumber } from './decode.ts';
 import { jsonPieces, jsonText } from './encode.ts';
 import { type MessageShape, shapeOf } from './shape.ts';
 import { JsonError, MAX_JSON_DEPTH } from './syntax.ts';
@@ -224,6 +224,15 @@ describe('on the way in', () => {
     expect(() => decode('{"version":1,"value":"YQ=="}', compare)).toThrow(
       'error parsing "value", oneof etcdserverpb.Compare.target_union is already set',
     );
+  });
+
+  test('case-66 the number of messages and elements is bounded: an empty one costs a hundred times its text', () => {
+    const txn = shapeOf('etcdserverpb.TxnRequest');
+    const empty = (count: number) => `{"success":[${Array(count).fill('{}').join()}]}`;
+    expect(decode(empty(MAX_JSON_VALUES), txn)).toMatchObject({ success: { length: MAX_JSON_VALUES } });
+    expect(() => decode(empty(MAX_JSON_VALUES + 1), txn)).toThrow('so many values');
+    // What is not read is not counted.
+    expect(decode(`{"unknown":${empty(MAX_JSON_VALUES + 1)}}`, txn)).toEqual({});
   });
 
   test('case-66 depth: known and unknown names, objects and lists, unclosed and closed', () => {

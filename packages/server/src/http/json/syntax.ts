@@ -107,7 +107,7 @@ export function endOfString(text: string, at: number): number {
     next += 2;
     if (escaped === 'u') {
       for (let digits = 0; digits < 4; digits++, next++) {
-        if (!/^[0-9a-fA-F]$/.test(text[next] ?? '')) {
+        if (!isHexDigit(text.charCodeAt(next))) {
           unexpected(text, next, 'in \\u hexadecimal character escape');
         }
       }
@@ -142,6 +142,10 @@ function endOfDigits(text: string, at: number): number {
 
 function isDigit(character: string | undefined): boolean {
   return character !== undefined && character >= '0' && character <= '9';
+}
+
+function isHexDigit(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66);
 }
 
 function unexpected(text: string, at: number, context: string): never {
