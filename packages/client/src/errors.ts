@@ -102,6 +102,18 @@ export function localError(code: LocalCode, message: string, cause?: unknown): C
   return new ClientError(code, message, { status: LOCAL_STATUS[code], retry, cause });
 }
 
+/** Of one endpoint that could not be reached; the reason is in the transport's words. */
+export interface ConnectionFailure {
+  readonly endpoint: string;
+  readonly reason: string;
+}
+
+/** Its `cause` is the list of failures, one for each endpoint. */
+export function connectionFailed(failures: readonly ConnectionFailure[]): ClientError {
+  const texts = failures.map(({ endpoint, reason }) => `${endpoint} (${reason})`);
+  return localError('CONNECTION_FAILED', `no connection to ${texts.join(', ')}`, failures);
+}
+
 /** The one way from a gRPC status to a `ClientError`. */
 export function fromStatus(status: number, details: string, cause?: unknown): ClientError {
   const name = grpcStatusName(status);

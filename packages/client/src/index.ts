@@ -7,7 +7,13 @@ export { LeaseSession, type LeaseSessionOptions, openLeaseSession } from './conc
 export { Place } from './concurrency/line.ts';
 export { HeldLock, lock, tryLock } from './concurrency/lock.ts';
 export { type Client, connect } from './connect.ts';
-export { ClientError, type ClientErrorCode, type LocalCode, WatchCanceledError } from './errors.ts';
+export {
+  ClientError,
+  type ClientErrorCode,
+  type ConnectionFailure,
+  type LocalCode,
+  WatchCanceledError,
+} from './errors.ts';
 export type { KeepAlive, Renewal } from './keep-alive.ts';
 export type { Kv } from './kv.ts';
 export type { LeaseGrant, LeaseInfo, Leases } from './lease.ts';

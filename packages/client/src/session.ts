@@ -19,7 +19,7 @@ import {
   type UnaryMethod,
 } from '@quorate/proto';
 import { Endpoint } from './endpoint.ts';
-import { ClientError, fromServiceError, localError } from './errors.ts';
+import { ClientError, connectionFailed, fromServiceError, localError } from './errors.ts';
 import { type CallOptions, defaults, type Settings } from './options.ts';
 import { TokenHolder } from './token.ts';
 
@@ -170,8 +170,14 @@ export class Session {
       const first = await this.unlessEnded(firstReady(order, attemptEnd), signal);
       if (first) return first;
       if (Date.now() >= deadline) {
-        const reasons = order.map(async (endpoint) => `${endpoint.name} (${await endpoint.failureReason()})`);
-        throw localError('CONNECTION_FAILED', `no connection to ${(await Promise.all(reasons)).join(', ')}`);
+        throw connectionFailed(
+          await Promise.all(
+            order.map(async (endpoint) => ({
+              endpoint: endpoint.name,
+              reason: await endpoint.failureReason(),
+            })),
+          ),
+        );
       }
       await this.pause(deadline, signal);
     }

@@ -1,9 +1,9 @@
 /** What a running command may use: the global flags, the streams, the clients it needs, and the way to print. */
-import { readFileSync } from 'node:fs';
 import { type Client, type ConnectOptions, connect } from '@quorate/client';
 import { badArgs, CommandError, ExitCode } from './exit.ts';
 import type { FlagValues } from './flags.ts';
 import { checkFormat, type Report, render } from './output/report.ts';
+import { readTlsFiles } from './tls-files.ts';
 
 export interface Io {
   readonly stdin: NodeJS.ReadableStream;
@@ -80,11 +80,11 @@ export class Context {
     for (const name of ['cert', 'key', 'cacert'])
       if (globals.has(name) && globals.string(name) === '')
         throw badArgs(`empty string is passed to --${name} option`);
-    const read = (name: string): Uint8Array | undefined => {
-      const path = globals.string(name);
-      return path === '' ? undefined : readFileSync(path);
-    };
-    const [cert, key, ca] = [read('cert'), read('key'), read('cacert')];
+    const { cert, key, ca } = readTlsFiles({
+      cert: globals.string('cert'),
+      key: globals.string('key'),
+      cacert: globals.string('cacert'),
+    });
     const insecureSkipVerify = globals.bool('insecure-skip-tls-verify');
     // As etcdctl: TLS when there is anything to do it with, or when the user asked not to go without.
     const secure =

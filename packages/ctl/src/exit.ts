@@ -1,5 +1,7 @@
 /** How a command ends: etcdctl's exit codes, and the one error that carries them out. */
+import { getSystemErrorMessage } from 'node:util';
 import { ClientError } from '@quorate/client';
+import { quote } from './go-values.ts';
 
 export const ExitCode = {
   OK: 0,
@@ -30,9 +32,25 @@ export function badArgs(message: string): CommandError {
   return new CommandError(ExitCode.BAD_ARGS, message);
 }
 
+/** What the system refused, in Go's words: `open FILE: no such file or directory`. @returns null for other errors */
+export function systemErrorText(error: unknown): string | null {
+  if (!(error instanceof Error) || !('syscall' in error) || !('errno' in error)) return null;
+  const { syscall, errno, path = '', dest } = error as NodeJS.ErrnoException & { readonly dest?: string };
+  const where = dest === undefined ? path : `${path} ${dest}`;
+  return `${syscall}${where === '' ? '' : ` ${where}`}: ${getSystemErrorMessage(errno!)}`;
+}
+
+/** Why a program did not start. Only a name without a slash is looked for in $PATH. */
+export function startProblem(program: string, error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT' && !program.includes('/'))
+    return `exec: ${quote(program)}: executable file not found in $PATH`;
+  return `fork/exec ${program}: ${error.errno === undefined ? error.message : getSystemErrorMessage(error.errno)}`;
+}
+
 /** The text of a failed call, as etcdctl prints it. */
 export function callErrorText(error: unknown): string {
-  if (!(error instanceof ClientError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof ClientError))
+    return systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
   if (error.code === 'DEADLINE_EXCEEDED' || error.code === 'CONNECTION_FAILED')
     return 'context deadline exceeded';
   if (error.code === 'CANCELLED') return 'context canceled';

@@ -3,7 +3,7 @@
  * complaints are ours. (A flag library would bring its own texts; scripts match on these.)
  */
 import { parseArgs } from 'node:util';
-import { parseBool, parseDurationMs, parseInt64 } from './go-values.ts';
+import { parseBool, parseDurationMs, parseFlagInt64 } from './go-values.ts';
 
 export type FlagType = 'bool' | 'string' | 'int' | 'duration' | 'list';
 
@@ -47,7 +47,7 @@ export class FlagValues {
   }
 
   int(name: string): bigint {
-    return parseInt64(this.text(name));
+    return parseFlagInt64(this.text(name));
   }
 
   durationMs(name: string): number {
@@ -71,7 +71,7 @@ export class FlagValues {
     const spec = this.specs[name];
     try {
       if (spec?.type === 'bool') parseBool(text);
-      else if (spec?.type === 'int') parseInt64(text);
+      else if (spec?.type === 'int') parseFlagInt64(text);
       else if (spec?.type === 'duration') parseDurationMs(text);
     } catch (error) {
       const reason = (error as Error).message;

@@ -6,6 +6,7 @@ import {
   hex,
   parseBool,
   parseDurationMs,
+  parseFlagInt64,
   parseInt64,
   quote,
   unquote,
@@ -14,6 +15,35 @@ import {
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 describe("values in Go's notation", () => {
+  test('flags take numbers of other bases, as numbers in a Go program', () => {
+    const cases: [string, bigint][] = [
+      ['10', 10n],
+      ['+3', 3n],
+      ['0', 0n],
+      ['0x10', 16n],
+      ['-0X1f', -31n],
+      ['017', 15n],
+      ['0o17', 15n],
+      ['0b11', 3n],
+      ['1_000', 1000n],
+      ['0x_ff', 255n],
+      ['-0x8000000000000000', -(2n ** 63n)],
+    ];
+    for (const [text, value] of cases) expect([text, parseFlagInt64(text)]).toEqual([text, value]);
+    for (const text of ['', 'x', '0x', '0b2', '08', '_1', '1_', '1__0', '1.5', '1e3', ' 1', '0x1g'])
+      expect(() => parseFlagInt64(text), text).toThrow(
+        `strconv.ParseInt: parsing ${quote(text)}: invalid syntax`,
+      );
+    expect(() => parseFlagInt64('0x8000000000000000')).toThrow('value out of range');
+  });
+
+  test('bytes that are no text stay what they are inside quotes', () => {
+    const raw = `a${String.fromCharCode(0xdc00 + 0xff)}`;
+    expect(unquote(raw)).toEqual(bytes(0x61, 0xff));
+    expect(quote(raw)).toBe('"a\\xff"');
+    expect(unquote('\\ud800')).toBeNull();
+  });
+
   test('durations are read', () => {
     const cases: [string, number][] = [
       ['5s', 5000],

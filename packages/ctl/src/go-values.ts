@@ -2,6 +2,7 @@
  * Values in Go's notation, which is what etcdctl reads and prints: durations, integers with strconv's complaints,
  * quoted strings, sizes.
  */
+import { encodeRaw } from './raw-text.ts';
 
 const UNIT_NS: Record<string, number> = {
   ns: 1,
@@ -63,6 +64,31 @@ export function parseInt64(text: string, base: 10 | 16 = 10): bigint {
   return value;
 }
 
+const OTHER_BASE = /^[+-]?0\w+$/;
+/** Underscores stand between digits, or behind the prefix of a base. */
+const MISPLACED_UNDERSCORE = /^_|__|_$|^[+-]_/;
+
+/**
+ * A flag's value, which Go reads as it reads numbers in programs: `0x10`, `0b11`, `0o17` and `017`, `1_000`.
+ * @throws Error with strconv's text
+ */
+export function parseFlagInt64(text: string): bigint {
+  const plain = text.replaceAll('_', '');
+  const special = /^[+-]?\w+$/.test(text) && (plain !== text || OTHER_BASE.test(text));
+  if (!special || MISPLACED_UNDERSCORE.test(text)) return parseInt64(text);
+  const magnitude = plain.replace(/^[+-]/, '').replace(/^0(?=\d)/, '0o');
+  let value: bigint;
+  try {
+    value = BigInt(magnitude);
+  } catch {
+    throw new Error(`strconv.ParseInt: parsing ${quote(text)}: invalid syntax`);
+  }
+  if (text.startsWith('-')) value = -value;
+  if (BigInt.asIntN(64, value) !== value)
+    throw new Error(`strconv.ParseInt: parsing ${quote(text)}: value out of range`);
+  return value;
+}
+
 /** An unsigned 64-bit integer in hexadecimal. @throws Error with strconv's text */
 export function parseUint64(text: string): bigint {
   if (!/^[0-9a-fA-F]+$/.test(text))
@@ -95,7 +121,7 @@ const PRINTABLE = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 
 /** Go's `%q`: printable text as it is, the rest escaped, bytes that are no UTF-8 as `\xff`. */
 export function quote(value: string | Uint8Array): string {
-  const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : Buffer.from(value);
+  const bytes = Buffer.from(typeof value === 'string' ? encodeRaw(value) : value);
   let out = '"';
   for (let i = 0; i < bytes.length; ) {
     const length = utf8Length(bytes, i);
@@ -152,7 +178,7 @@ export function unquote(text: string): Uint8Array | null {
   for (let i = 0; i < text.length; ) {
     const char = String.fromCodePoint(text.codePointAt(i)!);
     if (char !== '\\') {
-      out.push(...Buffer.from(char, 'utf8'));
+      out.push(...encodeRaw(char));
       i += char.length;
       continue;
     }
@@ -162,7 +188,7 @@ export function unquote(text: string): Uint8Array | null {
     if (hex) {
       const code = Number.parseInt(hex[1] ?? hex[2] ?? hex[3] ?? '', 16);
       if (hex[1] !== undefined) out.push(code);
-      else if (code > 0x10ffff) return null;
+      else if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return null;
       else out.push(...Buffer.from(String.fromCodePoint(code), 'utf8'));
       i += 1 + hex[0].length;
     } else if (octal) {

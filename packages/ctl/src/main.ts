@@ -2,9 +2,16 @@
 import { rawArguments } from './raw-text.ts';
 import { run } from './run.ts';
 
+// What Node itself finds old-fashioned in a library is no news for whoever runs a command.
+process.noDeprecation = true;
+
 // A reader that goes away (`quoratectl get ... | head -1`) ends the program quietly, as it does others.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
+process.stderr.on('error', () => {
+  // Nobody reads complaints: the exit code tells.
 });
 
 process.exitCode = await run(rawArguments(process.argv.slice(2)), {

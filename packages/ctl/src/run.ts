@@ -3,19 +3,25 @@
  *
  * Nothing here ends the process; `main.ts` does, and tests call `run` directly.
  */
-import { ClientError } from '@quorate/client';
+import { ClientError, type ConnectionFailure } from '@quorate/client';
 import { type Command, type CommandGroup, findEntry, isGroup } from './command.ts';
 import { Context, type Io } from './context.ts';
-import { CommandError, callErrorText, ExitCode } from './exit.ts';
+import { CommandError, callErrorText, ExitCode, systemErrorText } from './exit.ts';
 import { FlagError, type FlagSpecs, FlagValues, parseFlags } from './flags.ts';
 import { describeEnvironment, globalFlags, withEnvironment } from './globals.ts';
 import { commandHelp, groupHelp, programHelp } from './help.ts';
+import { plainReason } from './reasons.ts';
 import { entries, PROGRAM } from './registry.ts';
 
 export async function run(words: readonly string[], io: Io): Promise<number> {
   try {
     return await dispatch(words, io);
   } catch (error) {
+    const system = systemErrorText(error);
+    if (system !== null) {
+      io.stderr(`Error: ${system}\n`);
+      return ExitCode.IO;
+    }
     if (!(error instanceof CommandError) && !(error instanceof ClientError)) throw error;
     // One line: what etcdctl says, and what a person needs to know beside it.
     const reason = connectionProblem(error);
@@ -28,7 +34,10 @@ export async function run(words: readonly string[], io: Io): Promise<number> {
 /** Which servers could not be reached, and why; empty when that is not the problem. */
 function connectionProblem(error: unknown): string {
   const client = error instanceof ClientError ? error : (error as Error).cause;
-  return client instanceof ClientError && client.code === 'CONNECTION_FAILED' ? client.message : '';
+  if (!(client instanceof ClientError) || client.code !== 'CONNECTION_FAILED') return '';
+  const failures = client.cause as readonly ConnectionFailure[];
+  const texts = failures.map(({ endpoint, reason }) => `${endpoint}: ${plainReason(reason)}`);
+  return `no connection to ${texts.join('; ')}`;
 }
 
 interface Found {

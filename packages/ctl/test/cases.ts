@@ -175,6 +175,64 @@ export const cases: readonly Case[] = [
   }),
   { args: ['get', 'a', '--cert', ''] },
 
+  // Numbers at the ends of their types, and of other bases.
+  ...['get a --rev 0x2', 'get a --rev 010', 'get a --limit 0b1', 'get a --limit 1_0', 'get a --limit=+3'].map(
+    (line) => c(line),
+  ),
+  ...['get a --rev 9223372036854775807', 'get a --rev -9223372036854775808'].map((line) => c(line)),
+  ...['get a --limit 9223372036854775807', 'get a --limit -9223372036854775808'].map((line) => c(line)),
+  ...['put a b --lease=7fffffffffffffff', 'put a b --lease=-1'].map((line) => c(line)),
+  ...['lease timetolive 7fffffffffffffff', 'lease timetolive -- -1', 'lease revoke 8000000000000000'].map(
+    (line) => c(line),
+  ),
+  ...['lease timetolive 7ffffffffffffffd -w json', 'lease timetolive -w fields -- -20000000000001'].map(
+    (line) => c(line),
+  ),
+  ...['compaction 9223372036854775807', 'compaction -- -1', 'lease grant -- -1'].map((line) => c(line)),
+
+  // Files that are not there, or are something else.
+  c('get a --cert /nonexistent --key /nonexistent'),
+  c('get a --cacert /nonexistent'),
+  c('get a --cert /nonexistent'),
+  c('get a --key /nonexistent'),
+  c('snapshot save'),
+  c('snapshot save a b'),
+  c('snapshot save /nonexistent/file'),
+  c('snapshot status'),
+  c('snapshot status a b'),
+  c('snapshot status /nonexistent', {
+    differs: {
+      reason: 'the words of our offline tools',
+      stderr: 'Error: there is no file /nonexistent\n',
+    },
+  }),
+  c('snapshot restore'),
+  c('make-mirror'),
+  c('make-mirror a b'),
+  c('make-mirror a --dest-prefix b --no-dest-prefix'),
+  c('make-mirror a --dest-cert /nonexistent'),
+  c('make-mirror a --dest-cert /nonexistent --dest-key /nonexistent'),
+  c('make-mirror a --dest-cacert /nonexistent'),
+
+  // Locks, elections, checks, members: wrong arguments.
+  c('lock'),
+  c('elect'),
+  c('elect a'),
+  c('elect a b c'),
+  c('elect a b -l'),
+  c('check perf --load=z'),
+  c('check datascale --load=z'),
+  c('move-leader'),
+  c('move-leader xyz'),
+  c('move-leader 123'),
+  c('member add'),
+  c('member add a'),
+  c('member add a http://b'),
+  c('member promote'),
+  c('member remove xyz'),
+  c('member remove 123'),
+  c('member update 123'),
+
   // Key-value: del.
   c('del'),
   c('del nothing'),
@@ -191,6 +249,7 @@ export const cases: readonly Case[] = [
     differs: { reason: '--range came with 3.6: Debian still has the key', text: 'differs' },
   }),
   c('del d --prefix --prev-kv -w fields'),
+  c('del x y z'),
   c('del x y --prefix'),
   c('del x y --from-key'),
   c('del x --prefix --from-key'),
@@ -387,6 +446,13 @@ export const cases: readonly Case[] = [
   }),
 
   // Last, since from here on the stores differ.
+  // Programs under a lock: its lease has an id of its own.
+  c('lock l true'),
+  c('lock l --ttl=0 true'),
+  c("lock '' true"),
+  c('lock l /nonexistent/program'),
+  c('lock l /dev'),
+  c('lock l no-such-program'),
   txn("\nput 'a b' 'c \"d'\nget \"a b\"\n\n\n", {
     reason: 'etcdctl 3.4 cuts words in single quotes short',
     stdout: 'SUCCESS\n\nOK\n\na b\nc "d\n',

@@ -246,7 +246,9 @@ describe('without a server', () => {
       });
       expect([code, stderr]).toEqual([
         1,
-        expect.stringMatching(/^Error: context deadline exceeded \(no connection to 127\.0\.0\.1:1.*\)\n$/),
+        expect.stringMatching(
+          /^Error: context deadline exceeded \(no connection to 127\.0\.0\.1:1: .*: no server listens there\)\n$/,
+        ),
       ]);
     }
   });

@@ -41,6 +41,31 @@ describe('quoratectl wal', () => {
     }
   });
 
+  test('verify in every format, also of a log that is corrupt', async () => {
+    const args = ['wal', 'verify', data, '-w'];
+    const json = async () => JSON.parse((await ours({ args: [...args, 'json'] })).stdout);
+    expect(await json()).toMatchObject({
+      ok: true,
+      entries: 3,
+      firstIndex: 1,
+      lastIndex: 3,
+      vote: 1,
+      commit: 2,
+    });
+    expect((await json()).segments[0].file).toMatch(/\.wal$/);
+    expect((await ours({ args: [...args, 'fields'] })).stdout).toContain('"Last index" : 3\n');
+    expect((await ours({ args: [...args, 'table'] })).stdout).toContain('LAST INDEX');
+    for (const format of ['protobuf', 'nonsense'])
+      expect(await ours({ args: [...args, format] })).toMatchObject({ code: 4, stdout: '' });
+    expect(await ours({ args: ['wal', 'dump', data, '-w', 'json'] })).toMatchObject({ code: 4, stdout: '' });
+    const file = segment();
+    const bytes = readFileSync(file);
+    bytes[bytes.indexOf('entry 2')]! ^= 1;
+    writeFileSync(file, bytes);
+    expect(await json()).toMatchObject({ ok: false, corruption: expect.stringContaining('at byte') });
+    expect((await ours({ args: [...args, 'fields'] })).stdout).toContain('"Corruption" : "');
+  });
+
   test('dump prints frames, and entries when asked', async () => {
     const frames = await ours({ args: ['wal', 'dump', data] });
     expect(frames.stdout).toContain('entries 2..2 (7 bytes) term 1');

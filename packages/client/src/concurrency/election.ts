@@ -10,7 +10,7 @@ import { prefix } from '../range.ts';
 import type { KeyValue } from '../response.ts';
 import { op } from '../txn.ts';
 import type { LeaseSession } from './lease-session.ts';
-import { enter, Place, waitForHead } from './line.ts';
+import { enter, linePrefix, Place, waitForHead } from './line.ts';
 
 export class Leadership extends Place implements AsyncDisposable {
   /** Changes what is proclaimed. @throws ClientError ELECTION_NOT_LEADER when it is not leader any more */
@@ -36,7 +36,7 @@ export class Leadership extends Place implements AsyncDisposable {
 /** Waits until this session leads. */
 export async function campaign(
   session: LeaseSession,
-  name: string,
+  name: Bytes,
   value: Bytes,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Leadership> {
@@ -50,7 +50,7 @@ export async function campaign(
 /** Who leads now, and what it proclaims; null when nobody does. */
 export async function leader(
   client: Client,
-  name: string,
+  name: Bytes,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<KeyValue | null> {
   return (await first(client, name, options.signal)).kv;
@@ -58,10 +58,10 @@ export async function leader(
 
 async function first(
   client: Client,
-  name: string,
+  name: Bytes,
   signal: AbortSignal | undefined,
 ): Promise<{ kv: KeyValue | null; revision: number }> {
-  const { kvs, header } = await client.kv.range(prefix(`${name}/`), {
+  const { kvs, header } = await client.kv.range(prefix(linePrefix(name)), {
     limit: 1,
     sortBy: 'create',
     order: 'ascend',
@@ -73,7 +73,7 @@ async function first(
 /** The leader, everything it proclaims, and every leader after it, until the signal or the end of the loop. */
 export async function* observe(
   client: Client,
-  name: string,
+  name: Bytes,
   options: { readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<KeyValue, void, void> {
   const { signal } = options;
@@ -81,7 +81,7 @@ export async function* observe(
   for (;;) {
     const { kv, revision } = await first(client, name, signal);
     if (kv === null) {
-      await using vacancy = client.watch(prefix(`${name}/`), {
+      await using vacancy = client.watch(prefix(linePrefix(name)), {
         startRevision: revision + 1,
         without: 'deletes',
         ...watching,

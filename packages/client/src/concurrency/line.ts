@@ -5,7 +5,7 @@
  * key created just before its own.
  */
 import { errorFacts } from '@quorate/proto';
-import { toBytes } from '../bytes.ts';
+import { type Bytes, toBytes } from '../bytes.ts';
 import type { Client } from '../connect.ts';
 import { ClientError, localError } from '../errors.ts';
 import { prefix } from '../range.ts';
@@ -39,8 +39,13 @@ export class Place {
 }
 
 /** `name/` and the lease in hexadecimal without padding. */
-export function lineKey(name: string, leaseId: bigint): string {
-  return `${name}/${leaseId.toString(16)}`;
+export function lineKey(name: Bytes, leaseId: bigint): Uint8Array {
+  return Uint8Array.from(Buffer.concat([linePrefix(name), toBytes(leaseId.toString(16))]));
+}
+
+/** What all keys of the queue begin with. */
+export function linePrefix(name: Bytes): Uint8Array {
+  return Uint8Array.from(Buffer.concat([toBytes(name), toBytes('/')]));
 }
 
 /**
@@ -50,8 +55,8 @@ export function lineKey(name: string, leaseId: bigint): string {
  */
 export async function enter(
   session: LeaseSession,
-  name: string,
-  value: string | Uint8Array,
+  name: Bytes,
+  value: Bytes,
   signal?: AbortSignal,
 ): Promise<{ place: Place; found: KeyValue | null }> {
   if (signal?.aborted) throw localError('CANCELLED', 'the call was cancelled', signal.reason);
@@ -62,22 +67,21 @@ export async function enter(
     .do(op.put(key, value, { lease: session.leaseId }))
     .else(op.get(key))
     .commit();
-  const bytes = toBytes(key);
-  if (succeeded) return { place: new Place(session, bytes, header.revision), found: null };
+  if (succeeded) return { place: new Place(session, key, header.revision), found: null };
   const [response] = responses;
   const found = response?.kind === 'range' ? (response.kvs[0] ?? null) : null;
   if (found === null) throw localError('BAD_RESPONSE', 'a key that exists was not found');
-  return { place: new Place(session, bytes, found.createRevision), found };
+  return { place: new Place(session, key, found.createRevision), found };
 }
 
 /** Who stood right before `place`, null when nobody did, as of `revision`. */
 export async function ahead(
   client: Client,
-  name: string,
+  name: Bytes,
   place: Place,
   signal?: AbortSignal,
 ): Promise<{ readonly kv: KeyValue | null; readonly revision: number }> {
-  const { header, kvs } = await client.kv.range(prefix(`${name}/`), {
+  const { header, kvs } = await client.kv.range(prefix(linePrefix(name)), {
     limit: 1,
     sortBy: 'create',
     order: 'descend',
@@ -91,7 +95,7 @@ export async function ahead(
  * Waits for the head of the queue. Whatever ends the wait before, the place is given up.
  * @throws ClientError SESSION_EXPIRED when the own key went meanwhile; CANCELLED at the signal
  */
-export async function waitForHead(name: string, place: Place, signal?: AbortSignal): Promise<void> {
+export async function waitForHead(name: Bytes, place: Place, signal?: AbortSignal): Promise<void> {
   const { session } = place;
   const both = signal === undefined ? session.signal : AbortSignal.any([session.signal, signal]);
   try {

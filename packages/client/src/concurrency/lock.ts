@@ -13,6 +13,7 @@
  * writes are to be guarded, as above: the store then refuses those of the past. For other systems `held.revision` is a fencing
  * token: it is greater for every later holder.
  */
+import type { Bytes } from '../bytes.ts';
 import type { LeaseSession } from './lease-session.ts';
 import { ahead, enter, Place, sessionExpired, waitForHead } from './line.ts';
 
@@ -30,7 +31,7 @@ export class HeldLock extends Place implements AsyncDisposable {
 /** Waits for the lock; a second lock of the same name and session is the same lock. */
 export async function lock(
   session: LeaseSession,
-  name: string,
+  name: Bytes,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<HeldLock> {
   const { place } = await enter(session, name, '', options.signal);
@@ -39,7 +40,7 @@ export async function lock(
 }
 
 /** Takes the lock if it is free now; null if somebody else has it. */
-export async function tryLock(session: LeaseSession, name: string): Promise<HeldLock | null> {
+export async function tryLock(session: LeaseSession, name: Bytes): Promise<HeldLock | null> {
   const { place } = await enter(session, name, '');
   if ((await ahead(session.client, name, place)).kv === null) {
     const own = await session.client.kv.get(place.key);

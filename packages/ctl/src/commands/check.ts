@@ -11,6 +11,7 @@ import { type Client, prefix as withPrefix } from '@quorate/client';
 import type { CommandLine, Run } from '../command.ts';
 import type { Context } from '../context.ts';
 import { CommandError, callErrorText, ExitCode } from '../exit.ts';
+import { encodeRaw } from '../raw-text.ts';
 
 export interface PerfLoad {
   readonly writesPerSec: number;
@@ -57,8 +58,8 @@ export const perf: Run = async (context, line) => {
 /** The same with a load of one's own: a minute is long for a test. */
 export async function checkPerf(context: Context, line: CommandLine, load: PerfLoad): Promise<void> {
   const client = await context.client();
-  const prefix = line.flags.string('prefix');
-  await refuseUsed(client, prefix, 'perf');
+  const prefix = encodeRaw(line.flags.string('prefix'));
+  await refuseUsed(client, line.flags.string('prefix'), 'perf');
   const value = randomBytes(PERF_VALUE_BYTES);
   const total = load.writesPerSec * load.seconds;
   const startMs = performance.now();
@@ -71,7 +72,7 @@ export async function checkPerf(context: Context, line: CommandLine, load: PerfL
       const dueMs = startMs + (sent++ * 1000) / load.writesPerSec;
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await pause(waitMs);
-      const key = Buffer.concat([Buffer.from(prefix), randomBytes(PERF_KEY_BYTES)]);
+      const key = Buffer.concat([prefix, randomBytes(PERF_KEY_BYTES)]);
       const beganMs = performance.now();
       try {
         await client.kv.put(key, value);
@@ -123,8 +124,8 @@ export async function checkDataScale(
 ): Promise<void> {
   const endpoints = await context.endpoints();
   const client = await context.client();
-  const prefix = line.flags.string('prefix');
-  await refuseUsed(client, prefix, 'datascale');
+  const prefix = encodeRaw(line.flags.string('prefix'));
+  await refuseUsed(client, line.flags.string('prefix'), 'datascale');
   const before = await residentBytes(endpoints);
   context.io.stdout(
     `Start data scale check for work load [${load.keys} key-value pairs, ${2 * SCALE_BYTES} bytes per key-value, ${load.clients} concurrent clients].\n`,
@@ -134,7 +135,7 @@ export async function checkDataScale(
   await together(load.clients, async () => {
     while (sent < load.keys) {
       sent += 1;
-      const key = Buffer.concat([Buffer.from(prefix), randomBytes(SCALE_BYTES)]);
+      const key = Buffer.concat([prefix, randomBytes(SCALE_BYTES)]);
       await client.kv
         .put(key, randomBytes(SCALE_BYTES))
         .catch((error: unknown) => count(errors, callErrorText(error)));
@@ -152,7 +153,7 @@ export async function checkDataScale(
 }
 
 async function refuseUsed(client: Client, prefix: string, check: string): Promise<void> {
-  if ((await client.kv.count(withPrefix(prefix), { limit: 1 })) === 0) return;
+  if ((await client.kv.count(withPrefix(encodeRaw(prefix)), { limit: 1 })) === 0) return;
   const quoted = JSON.stringify(prefix);
   throw new CommandError(
     ExitCode.INVALID_INPUT,
@@ -161,7 +162,7 @@ async function refuseUsed(client: Client, prefix: string, check: string): Promis
 }
 
 async function cleanUp(context: Context, client: Client, { flags }: CommandLine): Promise<void> {
-  const { header } = await client.kv.delete(withPrefix(flags.string('prefix')), NO_LIMIT);
+  const { header } = await client.kv.delete(withPrefix(encodeRaw(flags.string('prefix'))), NO_LIMIT);
   if (flags.bool('auto-compact')) {
     context.io.stdout(`Compacting with revision ${header.revision}\n`);
     await client.kv.compact(header.revision, { physical: true, ...NO_LIMIT });

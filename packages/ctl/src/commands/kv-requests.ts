@@ -86,7 +86,7 @@ export async function putRequest(
 }
 
 export function deleteRequest(args: readonly string[], flags: FlagValues): Init<DeleteRangeRequest> {
-  if (args.length === 0)
+  if (args.length === 0 || args.length > 2)
     throw badArgs('del command needs one argument as key and an optional argument as range_end');
   oneOf(flags, 'prefix', 'from-key');
   return { ...keyRange(args, flags), prevKv: flags.bool('prev-kv') };

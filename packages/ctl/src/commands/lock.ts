@@ -19,9 +19,10 @@ import * as wire from '@quorate/proto';
 import { services } from '@quorate/proto';
 import type { Run } from '../command.ts';
 import type { Context } from '../context.ts';
-import { badArgs, CommandError, callErrorText, ExitCode } from '../exit.ts';
+import { badArgs, CommandError, callErrorText, ExitCode, startProblem } from '../exit.ts';
 import { interruption } from '../interrupt.ts';
 import { rangeReport } from '../output/kv.ts';
+import { encodeRaw } from '../raw-text.ts';
 
 const { Range } = services['etcdserverpb.KV'];
 
@@ -32,7 +33,7 @@ export const lock: Run = async (context, { args, flags }) => {
   const interrupt = interruption(context);
   try {
     await using session = await openSession(client, Number(flags.int('ttl')));
-    const held = await takeLock(session, name, { signal: interrupt.signal }).catch(failed);
+    const held = await takeLock(session, encodeRaw(name), { signal: interrupt.signal }).catch(failed);
     if (command.length > 0) {
       const { key, revision } = held;
       const result = await runCommand(context, command, Buffer.from(key).toString(), revision);
@@ -73,7 +74,7 @@ async function lead(
   signal: AbortSignal,
 ): Promise<void> {
   await using session = await openSession(client, SESSION_TTL_SEC);
-  const leadership = await campaign(session, name, proposal, { signal }).catch(failed);
+  const leadership = await campaign(session, encodeRaw(name), encodeRaw(proposal), { signal }).catch(failed);
   await show(context, client, leadership.key);
   await until(session.signal, signal);
   if (session.loss !== null) throw new CommandError(ExitCode.ERROR, 'elect: session expired');
@@ -82,7 +83,7 @@ async function lead(
 
 async function follow(context: Context, client: Client, name: string, signal: AbortSignal): Promise<void> {
   try {
-    for await (const leader of observe(client, name, { signal })) {
+    for await (const leader of observe(client, encodeRaw(name), { signal })) {
       const header = { clusterId: 0n, memberId: 0n, revision: BigInt(leader.modRevision), raftTerm: 0n };
       const { key, value, lease } = leader;
       const [createRevision, modRevision, version] = [
@@ -141,11 +142,8 @@ function runCommand(
     });
     child.stdout?.on('data', (bytes: Buffer) => context.io.stdout(bytes));
     child.stderr?.on('data', (bytes: Buffer) => context.io.stderr(bytes.toString()));
-    child.once('error', () =>
-      resolve({
-        code: ExitCode.ERROR,
-        text: `exec: ${JSON.stringify(program)}: executable file not found in $PATH`,
-      }),
+    child.once('error', (error) =>
+      resolve({ code: ExitCode.ERROR, text: startProblem(program, error as NodeJS.ErrnoException) }),
     );
     child.once('close', (code, signal) => {
       if (code === 0) resolve({ code: 0, text: '' });

@@ -1,9 +1,10 @@
 /** make-mirror: copies keys to another cluster, and goes on copying what changes until it is ended. */
-import { readFileSync } from 'node:fs';
 import { type ConnectOptions, connect, mirror } from '@quorate/client';
 import type { CommandLine, Run } from '../command.ts';
 import { badArgs, CommandError, callErrorText, ExitCode } from '../exit.ts';
 import { interruption } from '../interrupt.ts';
+import { encodeRaw } from '../raw-text.ts';
+import { readTlsFiles } from '../tls-files.ts';
 
 /** As etcdctl, which prints the keys written so far twice a minute. */
 const REPORT_MS = 30_000;
@@ -25,11 +26,11 @@ export const makeMirror: Run = async (context, line) => {
   const timer = setInterval(print, REPORT_MS);
   try {
     const steps = mirror(source, destination, {
-      prefix: flags.string('prefix'),
+      prefix: encodeRaw(flags.string('prefix')),
       revision: Number(flags.int('rev')),
       maxTxnOps: Number(flags.int('max-txn-ops')),
       signal: interrupt.signal,
-      ...(cut || destinationPrefix !== '' ? { destinationPrefix } : {}),
+      ...(cut || destinationPrefix !== '' ? { destinationPrefix: encodeRaw(destinationPrefix) } : {}),
     });
     for await (const { keys } of steps) total += keys;
   } catch (error) {
@@ -45,15 +46,11 @@ export const makeMirror: Run = async (context, line) => {
 };
 
 function destinationOptions(endpoint: string, { flags }: CommandLine): ConnectOptions {
-  const read = (name: string): Uint8Array | undefined => {
-    const path = flags.string(name);
-    try {
-      return path === '' ? undefined : readFileSync(path);
-    } catch (error) {
-      throw new CommandError(ExitCode.ERROR, (error as Error).message, { cause: error });
-    }
-  };
-  const [cert, key, ca] = [read('dest-cert'), read('dest-key'), read('dest-cacert')];
+  const { cert, key, ca } = readTlsFiles({
+    cert: flags.string('dest-cert'),
+    key: flags.string('dest-key'),
+    cacert: flags.string('dest-cacert'),
+  });
   const secure = cert !== undefined || ca !== undefined || !flags.bool('dest-insecure-transport');
   const [username = '', ...rest] = flags.string('dest-user').split(':');
   const password = flags.has('dest-password') ? flags.string('dest-password') : rest.join(':');

@@ -28,7 +28,9 @@ export const save: Run = async (context, line) => {
   const part = `${path}.part`;
   let version = '';
   try {
-    const file = await open(part, 'w', 0o600);
+    const file = await open(part, 'w', 0o600).catch((error: unknown) => {
+      throw new Error(`could not open ${part} (${callErrorText(error)})`, { cause: error });
+    });
     try {
       const timeout = context.globals.has('command-timeout') ? { timeoutMs: context.timeoutMs } : {};
       version = await download(client.maintenance.snapshot(timeout), file);
