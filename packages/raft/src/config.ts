@@ -7,6 +7,7 @@
 import type { Storage } from './storage.ts';
 import type { ConfState, NodeId } from './types.ts';
 
+/** What a node is told when it is made. The thesis section stands with each field; sizes and windows belong to §10.2. */
 export interface RaftConfig {
   /** This node; never `NONE`. */
   readonly id: NodeId;
@@ -68,7 +69,7 @@ export type ResolvedConfig = Required<Omit<RaftConfig, 'applied' | 'conf'>>;
 
 const MIB = 1024 * 1024;
 
-/** Defaults; the reasons are with the fields of `RaftConfig`. */
+/** Defaults; the reasons are with the fields of `RaftConfig`. Thesis §3.9 on timing. */
 export const DEFAULTS = {
   electionTicks: 10,
   heartbeatTicks: 1,

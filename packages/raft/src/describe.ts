@@ -18,7 +18,7 @@ const TYPE_NAMES: ReadonlyMap<number, string> = new Map(
   ]),
 );
 
-/** `7/2 "x=1"`, `8/2 (add-voter 4)`; data longer than 24 bytes is only measured. */
+/** `7/2 "x=1"`, `8/2 (add-voter 4)`; data longer than 24 bytes is only measured. Thesis §3.5. */
 export function describeEntry(entry: Entry): string {
   return `${entry.index}/${entry.term} ${describeData(entry)}`;
 }
@@ -39,11 +39,12 @@ function describeData(entry: Entry): string {
   return JSON.stringify(String.fromCharCode(...entry.data));
 }
 
+/** `[7/2 "x", 8/2 "y"]` (thesis §3.5). */
 export function describeEntries(entries: readonly Entry[]): string {
   return `[${entries.map(describeEntry).join(', ')}]`;
 }
 
-/** `1->2 append term=2 prev=6/1 entries=[7/2 "x"] commit=6` */
+/** `1->2 append term=2 prev=6/1 entries=[7/2 "x"] commit=6` Thesis figure 3.1. */
 export function describeMessage(message: Message): string {
   const { type } = message;
   const words = [`${message.from}->${message.to}`, TYPE_NAMES.get(type) ?? `type-${type}`];
@@ -71,11 +72,12 @@ function describeContext({ type, context }: Message): string {
   return `read=${context}`;
 }
 
+/** `7/2 voters (1 2 3)`: last index, its term, the configuration (thesis §5). */
 export function describeSnapshot({ meta }: Snapshot): string {
   return `${meta.index}/${meta.term} ${describeConf(meta.conf)}`;
 }
 
-/** `voters (1 2 3)`, `voters (2 3 4)&(1 2 3) learners (5) learners next (1) auto leave` */
+/** `voters (1 2 3)`, `voters (2 3 4)&(1 2 3) learners (5) learners next (1) auto leave` Thesis §4.3. */
 export function describeConf(conf: ConfState): string {
   const set = (ids: readonly NodeId[]) => `(${ids.join(' ')})`;
   const words = [`voters ${set(conf.voters)}`];
@@ -86,7 +88,10 @@ export function describeConf(conf: ConfState): string {
   return words.join(' ');
 }
 
-/** One line for each thing to do, in the order of the contract; a line saying so when there is nothing. */
+/**
+ * One line for each thing to do, in the order of the contract; a line saying so when there is nothing.
+ * Thesis §3.8, §10.2.1.
+ */
 export function describeReady(ready: Ready): string {
   const lines: string[] = [];
   if (ready.softState !== null) {
@@ -108,7 +113,7 @@ export function describeReady(ready: Ready): string {
   return lines.length === 0 ? 'nothing to do' : lines.join('\n');
 }
 
-/** One line for the node, and for a leader one for each member. */
+/** One line for the node, and for a leader one for each member. Thesis figure 3.1. */
 export function describeStatus(status: Status): string {
   const { term, vote, commit } = status.hardState;
   const lines = [

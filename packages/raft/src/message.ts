@@ -6,6 +6,7 @@
  */
 import { type Entry, NONE, type NodeId, type Snapshot } from './types.ts';
 
+/** Kinds of messages: the calls and answers of thesis figure 3.1, and those that the later chapters add. */
 export const MessageType = {
   /** Thesis §3.4 RequestVote, and its pre-vote form (§9.6), which changes nobody's term. */
   vote: 1,
@@ -30,6 +31,7 @@ export const MessageType = {
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
+/** What one node says to another. One shape for every kind (thesis figure 3.1). */
 export interface Message {
   readonly type: MessageType;
   readonly from: NodeId;
@@ -68,7 +70,7 @@ const BLANK: Message = {
   context: 0n,
 };
 
-/** A message with every field that is not given set to its "unused" value. */
+/** A message with every field that is not given set to its "unused" value. Thesis figure 3.1. */
 export function makeMessage(
   fields: Pick<Message, 'type' | 'from' | 'to' | 'term'> & Partial<Message>,
 ): Message {

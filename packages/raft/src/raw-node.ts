@@ -38,6 +38,7 @@ import { step } from './step.ts';
 import type { ConfState, Entry, NodeId } from './types.ts';
 import { EntryType } from './types.ts';
 
+/** A server of the thesis without its disk, its network, its clock and its state machine (§3.3; figure 3.1). */
 export class RawNode {
   readonly #raft: Raft;
   readonly #builder: ReadyBuilder;
@@ -73,7 +74,7 @@ export class RawNode {
   }
 
   /**
-   * Takes a message from a peer. Stale, repeated and unexpected messages are ignored.
+   * Takes a message from a peer (thesis §3.3). Stale, repeated and unexpected messages are ignored.
    * @param message kept: neither it nor the data of its entries may be changed afterwards
    * @throws ProtocolError for what no correct peer sends; the state is unchanged
    */
@@ -104,7 +105,7 @@ export class RawNode {
   }
 
   /**
-   * Puts a committed configuration change into force; part of applying the entry, before `applied()` covers it. A
+   * Puts a committed configuration change into force (thesis §4.1); part of applying the entry, before `applied()` covers it. A
    * host that refuses a change by rules of its own (the same on every node) applies the entry without this call.
    * @returns the configuration now in force, to be kept with the host's applied index
    * @throws CodecError when the entry holds no configuration change
@@ -136,40 +137,44 @@ export class RawNode {
 
   /**
    * Forgets the current leader without waiting for the election timeout, so that this node supports an election it
-   * would otherwise refuse to protect a leader the host knows to be gone. Ignored by leaders and candidates.
+   * would otherwise refuse to protect a leader the host knows to be gone (thesis §4.2.3). Ignored by leaders and candidates,
+   * and with leases.
    */
   forgetLeader(): void {
     forgetLeader(this.#raft);
   }
 
-  /** A message to `id` was probably not delivered: stop sending optimistically and probe. */
+  /** A message to `id` was probably not delivered: stop sending optimistically (thesis §10.2.1) and probe. */
   reportUnreachable(id: NodeId): void {
     reportUnreachable(this.#raft, id);
   }
 
-  /** How the sending of a snapshot to `id` ended. Must be called for each snapshot message, or the follower waits. */
+  /** How the sending of a snapshot to `id` ended (thesis §5.3). Must be called for each such message, or the follower waits. */
   reportSnapshot(id: NodeId, outcome: 'delivered' | 'failed'): void {
     reportSnapshot(this.#raft, id, outcome);
   }
 
-  /** What threw `StorageUnavailableError` can be read now. Optional: without it the core asks again with the next tick. */
+  /**
+   * What threw `StorageUnavailableError` can be read now (thesis §5: what is compacted, or on disk alone). Optional:
+   * without it the core asks again with the next tick.
+   */
   storageAvailable(): void {
     this.#builder.retryStorage();
     if (this.#raft.leading) this.#raft.replicationDue = true;
   }
 
-  /** Whether `ready()` may have something to do. Cheap. A `Ready` may still turn out to be empty. */
+  /** Whether `ready()` may have something to do. Cheap. A `Ready` may still turn out to be empty (thesis §10.2: batches). */
   hasReady(): boolean {
     return this.#builder.hasReady();
   }
 
-  /** Takes the work there is. The same work is never handed out twice. */
+  /** Takes the work there is. The same work is never handed out twice. See `Ready` (thesis §3.8, §10.2.1). */
   ready(): Ready {
     return this.#builder.build();
   }
 
   /**
-   * Everything up to and including `sequence` is durable.
+   * Everything up to and including `sequence` is durable (thesis §3.8).
    * @throws InvariantError for a sequence never handed out
    */
   persisted(sequence: number): void {
@@ -183,7 +188,7 @@ export class RawNode {
   }
 
   /**
-   * The state machine has applied everything up to `index`.
+   * The state machine has applied everything up to `index` (thesis figure 3.1: `lastApplied`).
    * @throws InvariantError when the index falls or was never handed out
    */
   applied(index: number): void {
@@ -192,6 +197,7 @@ export class RawNode {
     maybeLeaveJoint(this.#raft);
   }
 
+  /** A copy of what the node knows of itself, and, when it leads, of the others (thesis figure 3.1). */
   status(): Status {
     return statusOf(this.#raft);
   }

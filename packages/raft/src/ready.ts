@@ -7,7 +7,9 @@
  *   1. `messages` may leave at once, also before anything is persisted: the leader's disk and the network
  *      work in parallel (thesis §10.2.1).
  *   2. `snapshot`, `entries` and `hardState` are persisted in this order, as one atomic step in the order of
- *      `sequence`; when `mustSync` is set they must be durable, not merely written. Then, and only then:
+ *      `sequence`; when `mustSync` is set they must be durable, not merely written. What is not synced may wait for the
+ *      next step that is, but not be left out: a node that holds a configuration change has to remember that the change
+ *      before it was committed (`membership.ts`). Then, and only then:
  *      send `messagesAfterPersist` and call `persisted(sequence)`. Acknowledging a sequence acknowledges all before.
  *      A `Ready` with nothing to persist keeps its place in that order: its `messagesAfterPersist` wait until every
  *      earlier sequence is durable.
@@ -23,19 +25,23 @@
 import type { Message } from './message.ts';
 import type { Entry, HardState, NodeId, Role, Snapshot } from './types.ts';
 
-/** What may change without being persisted. Present only when it changed. */
+/** What may change without being persisted. Present only when it changed. Thesis §3.3. */
 export interface SoftState {
   readonly leader: NodeId;
   readonly role: Role;
 }
 
-/** A read request that may be served from a state machine that has applied `index`. */
+/** A read request that may be served from a state machine that has applied `index`. Thesis §6.4. */
 export interface ReadState {
   /** What the host gave to `readIndex`. */
   readonly context: bigint;
   readonly index: number;
 }
 
+/**
+ * The bill of work; the header of this file is its contract (thesis §3.8 on what to persist first, §10.2.1 on what may
+ * go in parallel).
+ */
 export interface Ready {
   /** Rises by one with each `Ready`; the token of `persisted`. */
   readonly sequence: number;

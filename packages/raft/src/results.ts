@@ -7,6 +7,7 @@
  */
 import type { NodeId } from './types.ts';
 
+/** Why a proposal was not taken (thesis §6.2). */
 export type ProposeDropReason =
   /** No leader is known, or this node may not forward. Retry later. */
   | 'no-leader'
@@ -21,6 +22,7 @@ export type ProposeDropReason =
   /** The change does not fit the configuration: leave a joint one first, or there is none to leave, or no voter would remain. */
   | 'conf-change-invalid';
 
+/** What became of a proposal so far (thesis §3.5, §6.2). */
 export type ProposeResult =
   /** In this leader's log at `index`; committed in this place or not at all. */
   | { readonly accepted: true; readonly how: 'appended'; readonly index: number; readonly term: number }
@@ -28,10 +30,12 @@ export type ProposeResult =
   | { readonly accepted: true; readonly how: 'forwarded'; readonly to: NodeId }
   | { readonly accepted: false; readonly reason: ProposeDropReason };
 
+/** Whether a read is on its way (thesis §6.4). */
 export type ReadIndexResult =
   /** A `ReadState` with this context follows, or the context turns up in `droppedReads`. */
   { readonly accepted: true } | { readonly accepted: false; readonly reason: 'no-leader' | 'too-many-reads' };
 
+/** Whether leadership is being handed over (thesis §3.10). */
 export type TransferResult =
   /** Under way; abandoned after `electionTicks` when the target does not take over. */
   | { readonly accepted: true }

@@ -7,7 +7,10 @@ import type { Raft } from './raft.ts';
 import type { Progress } from './tracker/progress.ts';
 import type { ConfState, HardState, NodeId, Role } from './types.ts';
 
-/** Where a leader believes a follower to be; see `tracker/progress.ts`. */
+/**
+ * Where a leader believes a follower to be; see `tracker/progress.ts`.
+ * Thesis figure 3.1: `nextIndex` and `matchIndex`.
+ */
 export interface ProgressStatus {
   readonly id: NodeId;
   readonly learner: boolean;
@@ -26,6 +29,7 @@ export interface ProgressStatus {
   readonly inflightBytes: number;
 }
 
+/** What a node knows of itself (thesis figure 3.1). */
 export interface Status {
   readonly id: NodeId;
   readonly role: Role;

@@ -7,6 +7,7 @@
  */
 import type { ConfState, Entry, HardState, Snapshot } from './types.ts';
 
+/** The stable storage of a node, as the core reads it (thesis §3.8, §5). */
 export interface Storage {
   /** State at start-up. A fresh node has term 0, vote NONE, commit 0 and the configuration it was bootstrapped with. */
   initialState(): { hardState: HardState; conf: ConfState };
@@ -31,13 +32,13 @@ export interface Storage {
   snapshot(): Snapshot;
 }
 
-/** The index asked for is in the compacted part of the log. */
+/** The index asked for is in the compacted part of the log. Thesis §5. */
 export class CompactedError extends Error {
   readonly code = 'COMPACTED';
   override readonly name = 'CompactedError';
 }
 
-/** The data exists but cannot be read just now; ask again later. */
+/** The data exists but cannot be read just now; ask again later. Thesis §5 leaves the making of snapshots to the host. */
 export class StorageUnavailableError extends Error {
   readonly code = 'STORAGE_UNAVAILABLE';
   override readonly name = 'StorageUnavailableError';

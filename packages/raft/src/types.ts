@@ -5,8 +5,12 @@
  * cluster); node ids are 64-bit and therefore `bigint`. Read next: `message.ts`, `ready.ts`.
  */
 
-/** Identity of a node, unsigned 64 bits. `NONE` (0n) means "no node" and is never a valid id. */
+/**
+ * Identity of a node, unsigned 64 bits. `NONE` (0n) means "no node" and is never a valid id.
+ * Thesis §2.1 calls it a server. An id is never used twice.
+ */
 export type NodeId = bigint;
+/** No node: a vote not given, a leader not known (thesis figure 3.1: `votedFor` is null). */
 export const NONE: NodeId = 0n;
 
 /**
@@ -17,7 +21,10 @@ export const NONE: NodeId = 0n;
 export const EntryType = { normal: 0, confChange: 1 } as const;
 export type EntryType = (typeof EntryType)[keyof typeof EntryType];
 
-/** One slot of the replicated log. Immutable: `data` must not be changed by anyone after `propose`. */
+/**
+ * One slot of the replicated log. Immutable: `data` must not be changed by anyone after `propose`.
+ * Thesis §3.5.
+ */
 export interface Entry {
   readonly index: number;
   readonly term: number;
@@ -43,6 +50,7 @@ export interface ConfState {
   readonly autoLeave: boolean;
 }
 
+/** What a snapshot says about its place in the log (thesis §5). */
 export interface SnapshotMeta {
   /** Last log index the snapshot replaces. */
   readonly index: number;
@@ -50,10 +58,14 @@ export interface SnapshotMeta {
   readonly conf: ConfState;
 }
 
-/** A state-machine image with its place in the log. `data` is opaque to raft; hosts usually put a reference there. */
+/**
+ * A state-machine image with its place in the log. `data` is opaque to raft; hosts usually put a reference there.
+ * Thesis §5.
+ */
 export interface Snapshot {
   readonly meta: SnapshotMeta;
   readonly data: Uint8Array;
 }
 
+/** Thesis §3.3, with the pre-candidate of §9.6. */
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader';

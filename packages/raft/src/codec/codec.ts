@@ -27,7 +27,7 @@ const FLAG_REJECT = 1;
 const FLAG_SNAPSHOT = 2;
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(MessageType));
 
-/** Encodes a message. */
+/** Encodes a message. Thesis figure 3.1. */
 export function encodeMessage(message: Message): Uint8Array {
   let size = 128 + (message.snapshot?.data.byteLength ?? 0);
   for (const entry of message.entries) size += entry.data.byteLength + 24;
@@ -51,6 +51,7 @@ export function encodeMessage(message: Message): Uint8Array {
 
 /**
  * Decodes a message.
+ * Thesis figure 3.1.
  * @param bytes copied once, so that entries kept in memory do not pin a larger network buffer
  * @throws CodecError for anything that is not exactly one encoded message
  */
@@ -92,7 +93,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   };
 }
 
-/** Encodes an entry, for logs. */
+/** Encodes an entry, for logs. Thesis §3.5, §3.8. */
 export function encodeEntry(entry: Entry): Uint8Array {
   const writer = new ByteWriter(entry.data.byteLength + 24);
   writeEntry(writer, entry);
@@ -101,6 +102,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
 
 /**
  * Decodes an entry. Its data is a view of `bytes`, not a copy.
+ * Thesis §3.5.
  * @throws CodecError for anything that is not exactly one encoded entry
  */
 export function decodeEntry(bytes: Uint8Array): Entry {
@@ -110,14 +112,17 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   return entry;
 }
 
-/** Encodes a configuration, for snapshots and state machines. */
+/** Encodes a configuration, for snapshots and state machines. Thesis §5. */
 export function encodeConf(conf: ConfState): Uint8Array {
   const writer = new ByteWriter();
   writeConf(writer, conf);
   return writer.finish();
 }
 
-/** @throws CodecError for anything that is not exactly one encoded configuration that keeps the rules */
+/**
+ * @throws CodecError for anything that is not exactly one encoded configuration that keeps the rules
+ * Thesis §5: a snapshot names the configuration as of its last entry.
+ */
 export function decodeConf(bytes: Uint8Array): ConfState {
   const reader = new ByteReader(bytes);
   const conf = readConf(reader);

@@ -11,6 +11,7 @@ const VERSION = 1;
 const TRANSITIONS = ['auto', 'joint-auto-leave', 'joint-explicit'] as const;
 const KINDS = ['add-voter', 'add-learner', 'remove-node'] as const;
 
+/** A change as the data of its entry (thesis §4.1: configurations travel in the log). */
 export function encodeConfChange(change: ConfChange): Uint8Array {
   const writer = new ByteWriter(16 + change.steps.length * 11 + change.context.byteLength);
   writer.byte(VERSION);
@@ -24,7 +25,10 @@ export function encodeConfChange(change: ConfChange): Uint8Array {
   return writer.finish();
 }
 
-/** @throws CodecError for anything that is not exactly one encoded change */
+/**
+ * The change that an entry holds (thesis §4.1).
+ * @throws CodecError for anything that is not exactly one encoded change
+ */
 export function decodeConfChange(bytes: Uint8Array): ConfChange {
   const reader = new ByteReader(bytes);
   if (reader.byte() !== VERSION) throw new CodecError('unknown version of the configuration change format');

@@ -8,7 +8,7 @@
 import { assert } from '../errors.ts';
 import type { ConfState, NodeId } from '../types.ts';
 
-/** No members at all: the configuration of a node that waits for a snapshot to tell it. */
+/** No members at all: the configuration of a node that waits for a snapshot to tell it. Thesis §4.4. */
 export const EMPTY_CONF: ConfState = {
   voters: [],
   votersOutgoing: [],
@@ -17,15 +17,17 @@ export const EMPTY_CONF: ConfState = {
   autoLeave: false,
 };
 
+/** Whether two sets of voters decide together (thesis §4.3). */
 export function isJoint(conf: ConfState): boolean {
   return conf.votersOutgoing.length > 0;
 }
 
-/** Every member once, in order of id. */
+/** Every member once, in order of id. Thesis §4.1. */
 export function members(conf: ConfState): NodeId[] {
   return sortedIds([...conf.voters, ...conf.votersOutgoing, ...conf.learners, ...conf.learnersNext]);
 }
 
+/** Whether a node is in a configuration at all, as a voter of either half or as a learner (thesis §4.1, §4.2.1). */
 export function isMember(conf: ConfState, id: NodeId): boolean {
   return (
     conf.voters.includes(id) ||

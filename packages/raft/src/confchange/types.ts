@@ -6,6 +6,7 @@
  */
 import type { NodeId } from '../types.ts';
 
+/** What becomes of one node (thesis §4.1). */
 export type ConfChangeKind =
   /** Makes the node a voter; a learner is promoted. */
   | 'add-voter'
@@ -14,11 +15,13 @@ export type ConfChangeKind =
   /** Removes a voter or a learner; unknown nodes are ignored, so that a repeated request is harmless. */
   | 'remove-node';
 
+/** One node, and what becomes of it (thesis §4.1). */
 export interface ConfChangeStep {
   readonly kind: ConfChangeKind;
   readonly id: NodeId;
 }
 
+/** A request to change who is in the cluster, as the host makes it (thesis §4.1, §4.3). */
 export interface ConfChange {
   /**
    * `auto`: a single-server change when at most one voter moves (thesis §4.1), else joint consensus that the leader
@@ -32,8 +35,11 @@ export interface ConfChange {
   readonly context: Uint8Array;
 }
 
-/** Most steps in one change; far above any sane cluster, low enough to bound what a decoder allocates. */
+/**
+ * Most steps in one change; far above any sane cluster, low enough to bound what a decoder allocates.
+ * Thesis §4.3 sets no limit.
+ */
 export const MAX_CONF_CHANGE_STEPS = 1024;
 
-/** Leaves a joint configuration that was entered with `joint-explicit`. */
+/** Leaves a joint configuration that was entered with `joint-explicit`. Thesis §4.3. */
 export const LEAVE_JOINT: ConfChange = { transition: 'auto', steps: [], context: new Uint8Array(0) };

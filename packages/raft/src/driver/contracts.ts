@@ -6,10 +6,10 @@ import type { Ready } from '../ready.ts';
 import type { Storage } from '../storage.ts';
 import type { Snapshot } from '../types.ts';
 
-/** What has to become durable together, from one `Ready`. */
+/** What has to become durable together, from one `Ready`. Thesis §3.8. */
 export type SaveStep = Pick<Ready, 'snapshot' | 'entries' | 'hardState' | 'mustSync'>;
 
-/** A log that can be written. */
+/** A log that can be written. Thesis §3.8. */
 export interface DriverStorage extends Storage {
   /**
    * Persists a step: snapshot first (it replaces the whole log), then entries, then the hard state, as one.
@@ -21,7 +21,10 @@ export interface DriverStorage extends Storage {
   keepSnapshot(snapshot: Snapshot, compactTo: number): void;
 }
 
-/** The network. Messages may be lost, delayed, repeated and reordered. */
+/**
+ * The network. Messages may be lost, delayed, repeated and reordered.
+ * Thesis §3.3: any message may be lost.
+ */
 export interface Transport {
   /** Best effort, never throws. */
   send(message: Message): void;
@@ -29,7 +32,10 @@ export interface Transport {
   sendSnapshot(message: Message): Promise<void>;
 }
 
-/** What is replicated. Deterministic: every node applies the same data in the same order and must end up the same. */
+/**
+ * What is replicated. Deterministic: every node applies the same data in the same order and must end up the same.
+ * Thesis §2.1.
+ */
 export interface StateMachine<Result> {
   /** @param data what was proposed; a view that is valid during the call only */
   apply(data: Uint8Array): Result;
@@ -39,6 +45,7 @@ export interface StateMachine<Result> {
   restore(data: Uint8Array): void;
 }
 
+/** Why a driver did not do what it was asked (thesis §6.2, §6.3: what a client may conclude). */
 export type DriverErrorCode =
   /** Nobody leads just now, or the leader takes no proposals: try again. Nothing was proposed. */
   | 'UNAVAILABLE'
@@ -51,6 +58,7 @@ export type DriverErrorCode =
   /** The driver was stopped, or failed (see `cause`). */
   | 'STOPPED';
 
+/** A request of the driver that failed; `code` says whether trying again is safe (thesis §6.3). */
 export class DriverError extends Error {
   override readonly name = 'DriverError';
   readonly code: DriverErrorCode;

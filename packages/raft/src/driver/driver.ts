@@ -32,6 +32,7 @@ import {
 import { idOf, TAG_BYTES, tag } from './tag.ts';
 import { Waiting } from './waiting.ts';
 
+/** What a driver is told when it is made (thesis §3.9, §5). */
 export interface DriverConfig<Result> {
   /** See `RaftConfig`; storage and starting point come from the driver. */
   readonly node: Omit<RaftConfig, 'storage' | 'applied' | 'conf'>;
@@ -46,6 +47,10 @@ export interface DriverConfig<Result> {
   readonly timeoutTicks?: number;
 }
 
+/**
+ * One node with its log, its network and its state machine (thesis §2.1). The sections of what it is asked for stand with
+ * `RawNode`. Requests end in promises, which are settled by what is applied (§6.3) or by a deadline in ticks.
+ */
 export class RaftDriver<Result> {
   readonly #config: DriverConfig<Result>;
   readonly #node: RawNode;
@@ -80,7 +85,7 @@ export class RaftDriver<Result> {
     this.#node = new RawNode({ ...node, storage, applied: this.#applied, conf: this.#conf });
   }
 
-  /** Time passes. */
+  /** Time passes by one tick (thesis §3.9). */
   tick(): void {
     if (this.#stopped !== null) return;
     this.#node.tick();
@@ -90,7 +95,7 @@ export class RaftDriver<Result> {
     this.#plan();
   }
 
-  /** A message from a peer. What no correct peer sends is dropped. */
+  /** A message from a peer (thesis §3.3). What no correct peer sends is dropped. */
   receive(message: Message): void {
     if (this.#stopped !== null) return;
     try {
@@ -103,7 +108,7 @@ export class RaftDriver<Result> {
   }
 
   /**
-   * Replicates `data` and applies it.
+   * Replicates `data` and applies it (thesis §3.5, §6.2).
    * @returns what this node's state machine returned for it
    * @throws DriverError
    */
@@ -112,7 +117,7 @@ export class RaftDriver<Result> {
   }
 
   /**
-   * Changes who is in the cluster.
+   * Changes who is in the cluster (thesis chapter 4).
    * @returns the configuration after the change was applied here
    * @throws DriverError
    */
@@ -122,7 +127,7 @@ export class RaftDriver<Result> {
     );
   }
 
-  /** Resolves when the state machine holds everything that was committed before the call. @throws DriverError */
+  /** Resolves when the state machine holds everything that was committed before the call (thesis §6.4). @throws DriverError */
   read(): Promise<void> {
     if (this.#stopped !== null) return Promise.reject(this.#stopped);
     const context = this.#nextId();
@@ -135,39 +140,42 @@ export class RaftDriver<Result> {
     return this.#reads.add(context);
   }
 
+  /** Hands leadership to `to` (thesis §3.10); see `RawNode.transferLeadership`. */
   transferLeadership(to: NodeId): TransferResult {
     const result = this.#node.transferLeadership(to);
     this.#plan();
     return result;
   }
 
-  /** Messages to `id` are being lost. */
+  /** Messages to `id` are being lost (thesis §10.2.1). */
   reportUnreachable(id: NodeId): void {
     this.#node.reportUnreachable(id);
     this.#plan();
   }
 
-  /** Entries that storage reported as unavailable can be read now. */
+  /** Entries that storage reported as unavailable can be read now (thesis §5). */
   storageAvailable(): void {
     this.#node.storageAvailable();
     this.#plan();
   }
 
+  /** Starts an election now, if this node may (thesis §3.4). */
   campaign(): void {
     this.#node.campaign();
     this.#plan();
   }
 
+  /** A copy of what the node knows of itself and of the others (thesis figure 3.1). */
   status(): Status {
     return this.#node.status();
   }
 
-  /** Why the driver stopped, once it has; `cause` is the failure. */
+  /** Why the driver stopped, once it has; `cause` is the failure (thesis §3.8: a node that cannot persist must stop). */
   get stopped(): DriverError | null {
     return this.#stopped;
   }
 
-  /** Stops for good. Promises that wait are rejected; a write under way is not interrupted. */
+  /** Stops for good, as in a crash (thesis §3.8). Promises that wait are rejected; a write under way is not interrupted. */
   stop(): void {
     this.#end(new DriverError('STOPPED', 'the driver was stopped'));
   }

@@ -7,6 +7,7 @@ import { MemoryStorage } from '../log/memory-storage.ts';
 import type { Snapshot } from '../types.ts';
 import type { DriverStorage, SaveStep } from './contracts.ts';
 
+/** `MemoryStorage` that a driver can write. Nothing survives the process, so neither may the id of the node (thesis §3.8). */
 export class MemoryDriverStorage extends MemoryStorage implements DriverStorage {
   save(step: SaveStep): void {
     if (step.snapshot !== null) this.installSnapshot(step.snapshot);

@@ -10,6 +10,7 @@ import { type ConfState, type Entry, EntryType, type HardState, NONE, type Snaps
 
 const NO_DATA = new Uint8Array(0);
 
+/** A log in an array, with the writes that `Ready` asks for (thesis §3.8, §5.1). */
 export class MemoryStorage implements Storage {
   #hardState: HardState = { term: 0, vote: NONE, commit: 0 };
   #conf: ConfState;

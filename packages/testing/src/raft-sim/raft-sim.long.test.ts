@@ -3,51 +3,69 @@
  */
 import { expect, it } from 'vitest';
 import { runCampaign } from './campaign.ts';
+import { drawSchedule } from './schedule.ts';
 
 const scale = Number(process.env.QUORATE_TEST_SCALE ?? 1);
 const SCHEDULES = Math.ceil(4000 * scale);
 // Fixed, so that every run of CI is the same; `SIM_SEED=...` and `pnpm sim` look elsewhere.
 const base = process.env.SIM_SEED ?? 'ci';
 
-/** Least number of each for 1,000 schedules. */
+/**
+ * Least number of each for 1,000 schedules, about half of what the fixed seeds give. Every kind of fault is here: one
+ * that no longer fires would leave the run green and empty.
+ */
 const MINIMA: Readonly<Record<string, number>> = {
-  'leader changes': 1500,
-  'entries applied': 200_000,
-  crashes: 1500,
-  'crashes that lost unsynced data': 50,
-  'disk errors': 100,
-  'slow disks': 300,
+  // What a cluster lives for.
+  'leader changes': 2000,
+  'entries applied': 300_000,
+  'reads answered': 9000,
   'snapshots installed': 200,
-  compactions: 1000,
-  'configuration changes': 2000,
-  'joint configurations': 500,
-  'reads answered': 10_000,
-  transfers: 200,
-  partitions: 500,
+  compactions: 800,
+  'configuration changes': 2500,
+  'joint configurations': 1400,
+  'leaders elected in a joint configuration': 80,
+  transfers: 150,
+  'proposals forwarded': 35_000,
+  'proposals dropped': 15_000,
+  // Nodes that die, and their disks.
+  crashes: 2500,
+  restarts: 2500,
+  'crashes that lost unsynced data': 100,
+  'crashes in a joint configuration': 150,
+  'torn last writes': 120,
+  'disk errors': 80,
+  'slow disks': 240,
+  // Time.
+  'skewed clocks': 800,
+  pauses: 220,
+  // The network.
+  partitions: 400,
   'one-way partitions': 300,
-  'links cut': 800,
-  pauses: 300,
-  'forced campaigns': 200,
-  'ambushes: leads': 300,
-  'ambushes: voted': 500,
-  'ambushes: reshapes': 100,
-  'messages lost': 20_000,
-  'messages repeated': 20_000,
-  'messages delayed': 50_000,
-  'messages cut off': 20_000,
-  'proposals forwarded': 20_000,
-  'proposals dropped': 1000,
+  'links cut': 600,
+  'messages cut off': 60_000,
+  'messages lost': 35_000,
+  'messages repeated': 30_000,
+  'messages delayed': 70_000,
+  'messages overtaken': 200_000,
+  // Trouble that waits for its moment, and the end.
+  'forced campaigns': 1500,
+  'ambushes: leads': 500,
+  'ambushes: voted': 1100,
+  'ambushes: reshapes': 200,
+  'cores healed without the others': 180,
 };
 
-it(`${SCHEDULES} schedules of 2 to 10 nodes (SIM_SEED=${base})`, { timeout: 1_200_000 }, () => {
-  const seeds = (function* () {
-    for (let number = 0; number < SCHEDULES; number++) yield `${base}/${number}`;
-  })();
+it(`${SCHEDULES} schedules, of 3 to 7 nodes for the most part (SIM_SEED=${base})`, {
+  timeout: 1_200_000,
+}, () => {
+  const seeds = Array.from({ length: SCHEDULES }, (_, number) => `${base}/${number}`);
+  const sizes = seeds.map((seed) => drawSchedule(seed).nodes);
+  expect(sizes.filter((nodes) => nodes >= 3 && nodes <= 7).length).toBeGreaterThanOrEqual(SCHEDULES / 2);
   const { failures, counts, runs } = runCampaign({ seeds });
   expect(failures.map(({ report }) => report).join('\n')).toBe('');
   expect(runs).toBe(SCHEDULES);
   const tooRare = Object.entries(MINIMA).filter(
-    ([what, least]) => (counts[what] ?? 0) < (least * SCHEDULES) / 1000 / 2,
+    ([what, least]) => (counts[what] ?? 0) < (least * SCHEDULES) / 1000,
   );
   expect(tooRare).toEqual([]);
   console.log(`${runs} schedules: ${JSON.stringify(counts)}`);
