@@ -6,7 +6,15 @@
  * member of the configuration that is up. Read `schedule.ts` for what is done, `invariants.ts` for what is checked,
  * `sim-node.ts` for the host.
  */
-import { type ConfState, EMPTY_CONF, LEAVE_JOINT, type Message, MessageType, members } from '@quorate/raft';
+import {
+  type ConfState,
+  EMPTY_CONF,
+  EntryType,
+  LEAVE_JOINT,
+  type Message,
+  MessageType,
+  members,
+} from '@quorate/raft';
 import type { Rules } from '@quorate/raft/testing';
 import { EventQueue } from '../sim/event-queue.ts';
 import { Random } from '../sim/random.ts';
@@ -282,6 +290,7 @@ class Simulation implements NodeHost {
           return;
         }
         const { message, sent } = event;
+        if (this.#absent.size > 0 && asksForAnotherConfiguration(message)) return;
         const link = Number(message.from - 1n) * this.#schedule.nodes + node.number;
         if (sent < (this.#newest[link] as number)) this.count('messages overtaken');
         else this.#newest[link] = sent;
@@ -494,6 +503,14 @@ class Simulation implements NodeHost {
     });
     return `no convergence to index ${this.#markerIndex || '?'} within ${LIVENESS_MS} ms after healing\n${nodes.join('\n')}`;
   }
+}
+
+/**
+ * A change of members that was still on its way to the leader when the faults ended. With nodes down for good it could
+ * take the majority away from those that are left, which is not what the liveness phase is about: it gets lost.
+ */
+function asksForAnotherConfiguration({ type, entries }: Message): boolean {
+  return type === MessageType.propose && entries.some((entry) => entry.type === EntryType.confChange);
 }
 
 function toConfChange(change: PlannedChange) {
