@@ -6,7 +6,14 @@
  */
 import { BoltCursor } from './cursor.ts';
 import { BoltError, damaged } from './errors.ts';
-import { BUCKET_HEADER_BYTES, compareKeys, PAGE_HEADER_BYTES, readUint64, view } from './format.ts';
+import {
+  BUCKET_HEADER_BYTES,
+  compareKeys,
+  MAX_NESTING,
+  PAGE_HEADER_BYTES,
+  readUint64,
+  view,
+} from './format.ts';
 import { checkPage, type Page, readHeader } from './page.ts';
 import type { PageStore } from './page-store.ts';
 
@@ -65,6 +72,8 @@ export class BoltBucket {
     const rootId = readUint64(header, 0);
     const sequence = readUint64(header, 8);
     if (rootId === null || sequence === null) throw damaged(pageId, 'a number of a bucket is out of range');
+    if (this.#around.length >= MAX_NESTING)
+      throw damaged(pageId, `buckets are nested more than ${MAX_NESTING} deep`);
     const around = [...this.#around, this.#root.id];
     if (rootId !== 0) {
       if (around.includes(rootId)) throw damaged(rootId, 'a bucket contains itself');

@@ -32,6 +32,9 @@ export const MAX_COUNT = 0xfffe;
 /** Deeper trees do not exist: two children a branch make more pages than a disk has. */
 export const MAX_DEPTH = 64;
 
+/** Buckets within buckets: far beyond what anybody makes, and few enough to walk. */
+export const MAX_NESTING = 1_000;
+
 /** The freelist's place when it was not written: it is worked out from the reachable pages. */
 export const NO_FREELIST = -1;
 

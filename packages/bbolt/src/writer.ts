@@ -17,6 +17,7 @@ import {
   compareKeys,
   DEFAULT_PAGE_BYTES,
   MAX_KEY_BYTES,
+  MAX_NESTING,
   MAX_PAGE_BYTES,
   MAX_VALUE_BYTES,
   MIN_PAGE_BYTES,
@@ -75,6 +76,8 @@ export class BoltWriter {
 
   /** @throws RangeError when `name` does not come after what its bucket already holds */
   beginBucket(name: Uint8Array, sequence = 0): void {
+    if (this.#open.length > MAX_NESTING)
+      throw new RangeError(`buckets are nested more than ${MAX_NESTING} deep`);
     this.#step(name);
     this.#open.push({ name, sequence, tree: new TreeWriter(this.#output), lastKey: null });
   }

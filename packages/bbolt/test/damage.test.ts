@@ -124,6 +124,26 @@ describe('damaged pages', () => {
     expect(() => readTree(bytes)).toThrow(`page ${outer.rootPageId}: a bucket contains itself`);
   });
 
+  test('buckets within buckets without end are refused, however small they are', () => {
+    // Each one inline in the one around it: header, a page of one element, the key, and the next.
+    const [levels, size] = [20_000, 49];
+    const inner = Buffer.alloc(levels * size);
+    for (let level = 0; level < levels; level++) {
+      const at = level * size;
+      const rest = inner.length - at - size;
+      inner.writeUInt16LE(2, at + 24);
+      inner.writeUInt16LE(1, at + 26);
+      inner.writeUInt32LE(rest === 0 ? 0 : 1, at + 32);
+      inner.writeUInt32LE(16, at + 36);
+      inner.writeUInt32LE(1, at + 40);
+      inner.writeUInt32LE(rest, at + 44);
+    }
+    const bytes = writeTree({ a: { b: inner.toString('latin1') } });
+    bytes.writeUInt32LE(1, 3 * 4096 + 16);
+    for (const walk of [() => checkFile(new BoltFile(bytesSource(bytes))), () => readTree(bytes)])
+      expect(walk).toThrow(/^page 0: buckets are nested more than 1000 deep$/);
+  });
+
   test('a page used twice and a page used by nobody are found by checkFile', () => {
     const shared = writeTree({ a: { v: 'x'.repeat(900) }, b: { v: 'x'.repeat(900) } }, 512);
     const a = new BoltFile(bytesSource(shared)).bucket('a')!.rootPageId;

@@ -135,4 +135,18 @@ describe('round trip', () => {
     );
     expect(status.revision).toBe(40_000);
   });
+
+  test('buckets nest as deep as they can be read', () => {
+    const sink = new MemorySink();
+    const writer = new BoltWriter(sink);
+    for (let depth = 0; depth < 1_000; depth++) writer.beginBucket(Buffer.from('b'));
+    expect(() => writer.beginBucket(Buffer.from('b'))).toThrow('buckets are nested more than 1000 deep');
+    writer.put(Buffer.from('k'), Buffer.from('v'));
+    for (let depth = 0; depth < 1_000; depth++) writer.endBucket();
+    writer.finish();
+    expect(checkFile(new BoltFile(bytesSource(sink.bytes)))).toMatchObject({
+      bucketCount: 1_000,
+      entryCount: 1,
+    });
+  });
 });
