@@ -69,6 +69,7 @@ function describeContext({ type, context }: Message): string {
   if (type === MessageType.vote || type === MessageType.preVote) return 'transfer';
   if (type === MessageType.heartbeat || type === MessageType.heartbeatResponse) return `round=${context}`;
   if (type === MessageType.transferLeader) return `to=${context}`;
+  if (type === MessageType.append) return 'unanswered';
   return `read=${context}`;
 }
 

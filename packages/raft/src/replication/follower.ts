@@ -7,6 +7,7 @@ import { canonicalConf, checkConf } from '../confchange/conf.ts';
 import { configureAtAppend } from '../membership.ts';
 import { type Message, MessageType } from '../message.ts';
 import type { Raft } from '../raft.ts';
+import { NO_ANSWER } from './news.ts';
 
 /**
  * Accepts entries that follow one this log holds; otherwise refuses with a hint.
@@ -40,6 +41,7 @@ export function handleAppend(raft: Raft, message: Message): void {
   if (raft.rules.configuresAtAppend()) configureAtAppend(raft, message.entries);
   const lastMatched = message.index + message.entries.length;
   log.maybeCommit(raft.rules.followerCommit(message.commit, lastMatched));
+  if (message.entries.length === 0 && message.context === NO_ANSWER) return;
   raft.sendAfterPersist(message.from, { type, index: lastMatched, commit: log.committed });
 }
 

@@ -11,6 +11,7 @@ import { startEarlyReads } from '../read-index.ts';
 import { CompactedError, StorageUnavailableError } from '../storage.ts';
 import type { Progress } from '../tracker/progress.ts';
 import type { Entry, NodeId } from '../types.ts';
+import { NO_ANSWER } from './news.ts';
 
 /** Sends each follower what it may be sent now. */
 export function sendAppends(raft: Raft): void {
@@ -43,7 +44,18 @@ function sendAppend(raft: Raft, to: NodeId, progress: Progress): boolean {
     else if (!(error instanceof StorageUnavailableError)) throw error;
     return false;
   }
-  raft.send(to, { type: MessageType.append, index: previous, logTerm, entries, commit: log.committed });
+  const newsOnly = entries.length === 0 && !progress.appendWanted && progress.state === 'replicate';
+  // A leader that may be on its way out waits to hear that its end is known; see `maybeDepart`.
+  const departs = raft.departure > 0 || raft.pendingConfIndex > log.applied;
+  const context = newsOnly && !departs ? NO_ANSWER : 0n;
+  raft.send(to, {
+    type: MessageType.append,
+    index: previous,
+    logTerm,
+    entries,
+    commit: log.committed,
+    context,
+  });
   let bytes = 0;
   for (const entry of entries) bytes += entry.data.byteLength;
   const last = previous + entries.length;
