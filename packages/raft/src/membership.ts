@@ -4,7 +4,15 @@
  * A change is an entry like any other. It takes effect on each node when the host applies the entry, hence only once
  * it is committed; the next one is proposed only after the leader has applied it; and a node with a committed change
  * still to apply does not campaign. Together this keeps any two configurations in use at one time neighbours, whose
- * quorums overlap. Read next: `confchange/changer.ts`.
+ * quorums overlap.
+ *
+ * It rests on memory, too: a node whose log holds a change knows the one before it to be committed, for the leader that
+ * proposed it had applied that. Hence a host may not lose the commit index that comes with an entry (`ready.ts`, 2.):
+ *
+ *     (1 2 3) + 4, committed    (1 2 3 4) + 5, committed    2 holds both changes and has forgotten that the first is committed
+ *     2 would campaign as one of (1 2 3) and win with 3; 4 as one of (1 2 3 4 5) with 1 and 5: two leaders of one term
+ *
+ * Read next: `confchange/changer.ts`.
  */
 import { changeConf } from './confchange/changer.ts';
 import { decodeConfChange, encodeConfChange } from './confchange/codec.ts';
