@@ -64,17 +64,27 @@ export function clusterConfig(settings: Settings, name: string): ClusterConfig {
 
 /** When only the name or the own peer URLs were given, the initial cluster follows them. */
 function clusterOf(settings: Settings, name: string, advertised: readonly string[]): InitialMember[] {
-  if (!settings.isGiven('initial-cluster')) return [{ name, peerUrls: advertised }];
+  if (!settings.isGiven('initial-cluster')) {
+    if (name === '') throw notListed(name);
+    if (advertised.length === 0) throw notCluster(`no URL for member "${name}"`);
+    return [{ name, peerUrls: advertised }];
+  }
   const text = settings.string('initial-cluster');
   const members = parseInitialCluster(text);
   const own = members.find((member) => member.name === name);
-  if (own === undefined) {
-    throw new ConfigError(`couldn't find local name "${name}" in the initial cluster configuration`);
-  }
+  if (own === undefined) throw notListed(name);
   const urls = members.flatMap(({ peerUrls }) => peerUrls);
   if (new Set(urls).size !== urls.length) throw new ConfigError(`initial cluster ${text} has duplicate url`);
   if (settings.isGiven('initial-advertise-peer-urls')) checkAdvertised(name, own.peerUrls, advertised);
   return members;
+}
+
+function notListed(name: string): ConfigError {
+  return new ConfigError(`couldn't find local name "${name}" in the initial cluster configuration`);
+}
+
+function notCluster(why: string): ConfigError {
+  return new ConfigError(`error setting up initial cluster: ${why}`);
 }
 
 function checkAdvertised(name: string, listed: readonly string[], advertised: readonly string[]): void {
@@ -103,10 +113,10 @@ function parseInitialCluster(text: string): InitialMember[] {
     if (name === '') throw new ConfigError(`--initial-cluster: "${item}" is not NAME=URL`);
     try {
       const urls = parseUrls(item.slice(equals + 1)).map((url) => url.text);
-      if (urls.length === 0) throw new ValueError(`no URL for member ${name}`);
+      if (urls.length === 0) throw new ValueError(`no URL for member "${name}"`);
       members.set(name, [...(members.get(name) ?? []), ...urls]);
     } catch (error) {
-      if (error instanceof ValueError) throw new ConfigError(`--initial-cluster: ${error.message}`);
+      if (error instanceof ValueError) throw notCluster(error.message);
       throw error;
     }
   }

@@ -31,7 +31,7 @@ async function parseDocument(path: string, text: string): Promise<unknown> {
   // Loaded only now: most members have no file, and starting quickly matters to all.
   const yaml = await import('yaml');
   try {
-    return yaml.parse(text, { maxAliasCount: 100 });
+    return yaml.parse(text, { maxAliasCount: 100, logLevel: 'error' });
   } catch (error) {
     throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
   }
@@ -46,7 +46,7 @@ export function settingsOf(path: string, document: unknown): ReadonlyMap<string,
   }
   for (const flag of FLAGS) {
     if (flag.filePath === null) continue;
-    const found = lookUp(document, flag.filePath);
+    const found = lookUp(path, document, flag.filePath);
     if (found === undefined || found === null) continue;
     try {
       values.set(flag.name, fromDocument(flag, found));
@@ -58,10 +58,13 @@ export function settingsOf(path: string, document: unknown): ReadonlyMap<string,
   return values;
 }
 
-function lookUp(document: object, path: readonly string[]): unknown {
+function lookUp(file: string, document: object, path: readonly string[]): unknown {
   let value: unknown = document;
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
+  for (const [depth, step] of path.entries()) {
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      throw new ConfigError(`${file}: setting ${path.slice(0, depth).join('.')}: must be a map`);
+    }
     const entry: [string, unknown] | undefined =
       Object.entries(value).find(([key]) => key === step) ??
       Object.entries(value).find(([key]) => key.toLowerCase() === step);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { ServerConfig } from './config.ts';
 import { FLAGS, findFlag, variableOf } from './flags.ts';
 import { helpText, versionText } from './help.ts';
@@ -362,11 +362,42 @@ describe('the configuration file', () => {
     ['listen-client-urls: foo', 'URL scheme must be'],
     ['heartbeat-interval: 0', '--heartbeat-interval must be >0'],
     ['auto-tls: true\nclient-transport-security: {auto-tls: true}', 'not supported yet'],
+    // What stands in the place of a group of settings must not be passed over: it may be where TLS was asked for.
+    ['client-transport-security: 5', 'setting client-transport-security: must be a map'],
+    ['client-transport-security: []', 'setting client-transport-security: must be a map'],
+    ['Peer-Transport-Security: "x"', 'setting peer-transport-security: must be a map'],
+    ['discovery-config: {client: 1}', 'setting discovery-config.client: must be a map'],
+    ['name: ""', 'couldn\'t find local name ""'],
   ])('%j is refused', async (text, message) => {
     const error = await failure(['--config-file', file(text)]);
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toContain(message);
   });
+});
+
+test('a group of the file that is empty is not set; an unknown tag is no reason to write to the console', async () => {
+  const warned = vi.spyOn(process, 'emitWarning');
+  try {
+    const path = file('client-transport-security:\nname: !odd n');
+    expect((await config(['--config-file', path])).name).toBe('n');
+    expect(warned).not.toHaveBeenCalled();
+  } finally {
+    warned.mockRestore();
+  }
+});
+
+test.each([
+  [['--name='], 'couldn\'t find local name "" in the initial cluster configuration'],
+  [['--initial-advertise-peer-urls='], 'error setting up initial cluster: no URL for member "default"'],
+  [['--initial-cluster=default='], 'error setting up initial cluster: no URL for member "default"'],
+  [
+    ['--initial-cluster=default=foo'],
+    'error setting up initial cluster: URL scheme must be http, https, unix, or unixs: foo',
+  ],
+])('a cluster without a name or an address: %j is refused', async (args, message) => {
+  const error = await failure(args);
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.message).toBe(message);
 });
 
 describe('what comes of it', () => {
