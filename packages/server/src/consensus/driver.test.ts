@@ -1,7 +1,15 @@
 /**
  * The driver over real raft and a real log on a simulated disk, in virtual time; the state machine is a list.
  */
-import { type ConfState, type Entry, EntryType, type HardState, NONE, RawNode } from '@quorate/raft';
+import {
+  type ConfState,
+  type Entry,
+  EntryType,
+  type HardState,
+  MessageType,
+  NONE,
+  RawNode,
+} from '@quorate/raft';
 import { Random, SimDisk, SimEnv, SimNetwork } from '@quorate/testing';
 import { type Disk, type DiskFile, openWalInline } from '@quorate/wal';
 import { describe, expect, test } from 'vitest';
@@ -244,6 +252,40 @@ describe('a cluster of three', () => {
       expect(applied.toSorted()).toEqual(members[0]!.applied.toSorted());
       expect(applied).toHaveLength(21);
     }
+  });
+
+  test('appends may block in followers, never in their leader; what tells of a commit alone is not answered', () => {
+    const { env, members, leader } = cluster(7);
+    // Between two heartbeats: an answer to one that overtakes an append asks for that append's place.
+    env.advance(5030);
+    const own = leader();
+    const appended = new Map(members.map((member) => [member, [] as string[]]));
+    for (const member of members) {
+      const append = member.wal.append.bind(member.wal);
+      member.wal.append = (batch, done) => {
+        if (batch.entries.length > 0) appended.get(member)!.push(`${batch.entries.length} ${batch.mayBlock}`);
+        append(batch, done);
+      };
+    }
+    const answers: string[] = [];
+    const step = own.node.step.bind(own.node);
+    own.node.step = (message) => {
+      if (message.type === MessageType.appendResponse) answers.push(`${message.from} ${message.index}`);
+      step(message);
+    };
+    own.propose('lone');
+    env.advance(30);
+    own.propose('a');
+    own.propose('b');
+    env.advance(30);
+    for (const member of members) {
+      const expected = member === own ? ['1 false', '2 false'] : ['1 true', '2 true'];
+      expect(appended.get(member)).toEqual(expected);
+      expect(member.applied).toEqual(['lone', 'a', 'b']);
+    }
+    // Two appends for each of two followers; what told them of the commits is not among them.
+    expect(answers).toHaveLength(4);
+    expect(new Set(answers).size).toBe(4);
   });
 
   test('case-27 a leader cut off confirms no read and applies nothing; the others go on', () => {
