@@ -48,6 +48,37 @@ const lines: readonly (string | Input)[] = [
   ...['endpoint status', 'endpoint hashkv', 'get b/ --prefix --keys-only -w json'],
   ...['lock l -- true', 'lock l --ttl=5 -- sh -c "exit"', 'elect', 'elect e', 'check perf --load=x'],
   ...['nonsense', 'get', 'get a b c', 'put', 'version --nope'],
+  // Numbers at the ends of their types: ids and revisions are 64 bits wide.
+  ...[
+    'get a --rev=9223372036854775807',
+    'get a --rev=-9223372036854775808',
+    'get a --limit=9223372036854775807',
+  ],
+  ...[
+    'put l x --lease=7fffffffffffffff',
+    'put l x --lease=-8000000000000000',
+    'lease revoke 7ffffffffffffff1',
+  ],
+  ...['simple', 'json', 'fields'].map((format) => `lease timetolive 20000000000001 --keys -w ${format}`),
+  ...[
+    'compaction 9223372036854775807',
+    'compaction -- -1',
+    'lease grant 9223372036854775807',
+    'lease grant -- -1',
+  ],
+  ...['member remove ffffffffffffffff', 'member promote 8000000000000000', 'move-leader ffffffffffffffff'],
+  'endpoint hashkv --rev=9223372036854775807',
+  // Text of any kind.
+  { args: ['put', 'ключ \u{1f511}', 'значение\n"\\\u0001\u2028'] },
+  ...['simple', 'json', 'fields'].map((format) => ({ args: ['get', 'ключ', '--prefix', '-w', format] })),
+  { args: ['get', 'ключ', '--prefix', '--hex'] },
+  {
+    args: ['txn'],
+    stdin: 'value("ключ \u{1f511}") = "x"\n\n\nput "\\xff\\x00" "\\377"\nget "\\xff\\x00"\n\n',
+  },
+  { args: ['put', 'bytes'], stdin: Uint8Array.from({ length: 256 }, (_, byte) => byte) },
+  ...['simple', 'json', 'fields', 'protobuf'].map((format) => `get bytes -w ${format}`),
+  'snapshot save /nonexistent/file',
   'defrag',
 ];
 

@@ -90,6 +90,26 @@ const CASES: Readonly<Record<string, readonly HttpStep[]>> = {
     post('lease/leases', {}),
     post('kv/lease/revoke', { ID: '5' }),
   ],
+  'numbers of 64 bits': [
+    post('lease/grant', { ID: '9223372036854775807', TTL: '100' }),
+    post('lease/grant', { ID: '9007199254740993', TTL: '100' }),
+    post('kv/put', { key: a, value: a, lease: '9223372036854775807' }),
+    post('kv/range', { key: a }),
+    post('kv/txn', {
+      compare: [{ key: a, target: 'LEASE', result: 'EQUAL', lease: '9223372036854775807' }],
+      success: [{ request_put: { key: a, lease: '9007199254740993' } }, { request_range: { key: a } }],
+    }),
+    post('lease/timetolive', { ID: '9223372036854775806', keys: true }),
+    post('lease/timetolive', { ID: '9007199254740993', keys: true }),
+    post('lease/timetolive', { ID: '-9223372036854775808' }),
+    post('lease/leases', {}),
+    post('lease/revoke', { ID: '9007199254740993' }),
+    post('lease/revoke', { ID: '9223372036854775807' }),
+    post('kv/range', { key: a, revision: '9223372036854775807' }),
+    post('kv/compaction', { revision: '9223372036854775807' }),
+    post('maintenance/alarm', { action: 'DEACTIVATE', memberID: '18446744073709551615', alarm: 'NOSPACE' }),
+    post('cluster/member/remove', { ID: '18446744073709551615' }),
+  ],
   'texts that are no JSON, or no such message': [
     ...[
       'abc',

@@ -24,6 +24,8 @@ export type EntryMeaning =
   | { readonly kind: 'operation'; readonly operation: Operation }
   /** Nothing that is migrated depends on it. */
   | { readonly kind: 'nothing' }
+  /** Etcd 3.4 does not note it as applied: the database may have it although the log seems to be ahead. */
+  | { readonly kind: 'auth-enable' }
   /** It changes something, and cannot be replayed. */
   | { readonly kind: 'unknown'; readonly what: string };
 
@@ -43,6 +45,7 @@ const Field = {
   alarm: 10,
   leaseCheckpoint: 11,
   header: 100,
+  authEnable: 1000,
   authenticate: 1012,
   authStatus: 1013,
   authUserGet: 1102,
@@ -79,6 +82,7 @@ export function meaningOf(data: Uint8Array): EntryMeaning {
   if (union === null) return NOTHING;
   const { field, bytes } = union;
   if (WITHOUT_EFFECT.has(field)) return NOTHING;
+  if (field === Field.authEnable) return { kind: 'auth-enable' };
   try {
     const operation = operationOf(field, bytes);
     if (operation !== null) return { kind: 'operation', operation };

@@ -123,12 +123,15 @@ function planReplay(image: EtcdImage, log: EtcdLog): Step[] {
   return committed.map(({ index, term, type, data }): Step => {
     if (type !== 0) return { index, term, operation: null };
     const meaning = meaningOf(data);
-    if (meaning.kind === 'nothing') return { index, term, operation: null };
-    if (meaning.kind === 'unknown')
+    if (meaning.kind === 'nothing' || (meaning.kind === 'auth-enable' && image.authEnabled))
+      return { index, term, operation: null };
+    if (meaning.kind !== 'operation') {
+      const what = meaning.kind === 'unknown' ? meaning.what : 'which switches authentication on';
       throw new OfflineError(
         'bad-source',
-        `entry ${index} of the log, ${meaning.what}, cannot be replayed: ${REMEDY}`,
+        `entry ${index} of the log, ${what}, cannot be replayed: ${REMEDY}`,
       );
+    }
     if (image.authEnabled) {
       throw new OfflineError(
         'bad-source',
