@@ -77,15 +77,20 @@ function apply(store: MvccStore, revision: string): void {
 
 describe('case-03 what compaction removes', () => {
   for (const { why, history, steps } of CASES) {
-    for (const sliceRecords of [1, 100]) {
-      test(`${why} (slices of ${sliceRecords})`, () => {
+    for (const [sliceRecords, passRecords] of [
+      [1, 1],
+      [1, 3],
+      [2, 5],
+      [100, 100],
+    ] as const) {
+      test(`${why} (slices of ${sliceRecords}, passes of ${passRecords})`, () => {
         const turns = new Turns();
         const backend = memoryBackend();
         const store = openStore({
           storage: { backend },
           monotonicMs: () => 0,
           afterPoll: (callback) => turns.queue.push(callback),
-          limits: { removeSliceRecords: sliceRecords },
+          limits: { removeSliceRecords: sliceRecords, removePassRecords: passRecords },
         });
         for (const revision of history.split(' ')) apply(store, revision);
         for (const [compact, log, graves] of steps) {

@@ -55,6 +55,12 @@ interface SealedHeads {
   inFlight: boolean;
 }
 
+/** While others write, removal rests so many times as long as each of its slices took, ... */
+const REMOVAL_PAUSES = 2;
+const MAX_REMOVAL_PAUSE_MS = 100;
+/** ... for so long; then it goes on without pauses. */
+const REMOVAL_PATIENCE_MS = 60_000;
+
 export class Flusher {
   readonly #o: FlushOptions;
   #appliedIndex: number;
@@ -73,6 +79,9 @@ export class Flusher {
   #removing = false;
   /** Revision that the removal begun goes to; 0: none is begun. */
   #removalUnderWay = 0;
+  /** When the removal under way began; -1: none is under way. */
+  #removalFromMs = -1;
+  #removalTimer: { cancel(): void } | null = null;
   #flushAll = false;
   #defragmenting: Done[] = [];
   #defragmentRunning = false;
@@ -167,6 +176,8 @@ export class Flusher {
   #stopTimer(): void {
     this.#ageTimer?.cancel();
     this.#ageTimer = null;
+    this.#removalTimer?.cancel();
+    this.#removalTimer = null;
   }
 
   /** Starts whatever is due. */
@@ -315,14 +326,38 @@ export class Flusher {
     if (target <= this.#removalFinished || target > pinned) return;
     this.#removing = true;
     this.#removalUnderWay = target;
-    this.#submit({ kind: 'remove', target, maxRecords: this.#o.limits.removeSliceRecords }, (result) => {
-      this.#removing = false;
+    const { removeSliceRecords: maxRecords, removePassRecords: passRecords } = this.#o.limits;
+    const fromMs = this.#o.monotonicMs();
+    if (this.#removalFromMs === -1) this.#removalFromMs = fromMs;
+    const appliedBefore = this.#appliedIndex;
+    this.#submit({ kind: 'remove', target, maxRecords, passRecords }, (result) => {
       if (result.kind === 'removed' && result.finished) this.#removalDone(target);
-      this.advance();
+      const tookMs = this.#o.monotonicMs() - fromMs;
+      this.#afterPause(this.#appliedIndex > appliedBefore ? tookMs * REMOVAL_PAUSES : 0, () => {
+        this.#removing = false;
+        this.advance();
+      });
     });
   }
 
+  /** Pauses between slices while others write, but not for ever: what is compacted faster than it is removed would pile up. */
+  #afterPause(wantedMs: number, then: () => void): void {
+    const pauseMs = Math.min(wantedMs, MAX_REMOVAL_PAUSE_MS);
+    const patient =
+      this.#removalFromMs !== -1 && this.#o.monotonicMs() - this.#removalFromMs < REMOVAL_PATIENCE_MS;
+    // An image is taken when removal is done.
+    const awaited = this.#waitingPins.length > 0;
+    if (pauseMs < 1 || !patient || awaited || this.#closing || this.#o.setTimer === undefined) then();
+    else {
+      this.#removalTimer = this.#o.setTimer(pauseMs, () => {
+        this.#removalTimer = null;
+        then();
+      });
+    }
+  }
+
   #removalDone(target: number): void {
+    this.#removalFromMs = -1;
     this.#o.view.reader.refresh();
     this.#removalFinished = target;
     this.#removalUnderWay = 0;

@@ -7,6 +7,7 @@
  */
 import type { Backend } from './backend/backend.ts';
 import type { MvccFailpoint } from './failpoints.ts';
+import { PASS_RECORDS } from './removal.ts';
 
 export interface StoreOptions {
   /** A folder for LMDB's files (made when missing, mode 0700), or a backend such as `memoryBackend()`. */
@@ -65,8 +66,10 @@ export interface StoreLimits {
   readonly imageKeys: number;
   /** Longest work in one turn on a long read. */
   readonly sliceMs: number;
-  /** Records looked at in one slice of physical removal. */
+  /** Records looked at, or removed, in one slice of physical removal. */
   readonly removeSliceRecords: number;
+  /** Records of which it is noted what dies, before any of that is removed (see `removal.ts`): at most a million or so. */
+  readonly removePassRecords: number;
   /** Keys in a run of the count index. A run splits above twice as many. */
   readonly blockKeys: number;
 }
@@ -83,6 +86,7 @@ export const DEFAULT_LIMITS: StoreLimits = {
   imageKeys: 64,
   sliceMs: 2,
   removeSliceRecords: 2_000,
+  removePassRecords: PASS_RECORDS,
   blockKeys: 512,
 };
 

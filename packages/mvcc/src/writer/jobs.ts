@@ -20,8 +20,8 @@ export type WriterJob =
       watermark: number;
       last: boolean;
     }
-  /** One slice of physical removal up to the compact revision `target`. */
-  | { kind: 'remove'; target: number; maxRecords: number }
+  /** One slice of physical removal up to the compact revision `target`: so many records are looked at, or removed. */
+  | { kind: 'remove'; target: number; maxRecords: number; passRecords: number }
   /** Rewrites the file without free pages. */
   | { kind: 'defragment' }
   /** The fresh database `name`, sealed, becomes the store. */

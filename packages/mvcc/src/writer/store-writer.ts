@@ -17,7 +17,7 @@ import { EMPTY } from '../bytes.ts';
 import type { MvccFailpoint } from '../failpoints.ts';
 import { readHeadEntry } from '../head-entry.ts';
 import { BucketTransaction, isLongKey } from '../key-codec.ts';
-import { removeSlice } from '../removal.ts';
+import { RemovalPass } from '../removal.ts';
 import { REVISION_KEY_BYTES } from '../revision.ts';
 import {
   clearProgress,
@@ -59,6 +59,8 @@ export class StoreWriter {
   #journalBytes = 0;
   /** Gives up the copy that is being made. */
   #cancelCopy = (): void => {};
+  /** What removal has noted, of the file that `writer` writes. */
+  #pass: { readonly writer: BackendWriter; readonly removal: RemovalPass } | null = null;
   /** Number of the last job done, kept in the database. */
   #sequence = 0;
   /** Between a move and `resume`. Opening the file takes LMDB's write lock, which a transaction here would hold. */
@@ -133,7 +135,7 @@ export class StoreWriter {
       case 'heads':
         return this.#writeHeads(numbered, job);
       case 'remove':
-        return this.#removeSlice(numbered, job);
+        return this.#removeSlice(writer, numbered, job);
     }
   }
 
@@ -183,16 +185,39 @@ export class StoreWriter {
     return job.last ? { kind: 'heads', blocks: blocks!.pack(), longKeys } : { kind: 'done' };
   }
 
-  #removeSlice(write: BackendWriter['write'], job: Extract<WriterJob, { kind: 'remove' }>): WriterResult {
+  #removeSlice(
+    writer: BackendWriter,
+    write: BackendWriter['write'],
+    job: Extract<WriterJob, { kind: 'remove' }>,
+  ): WriterResult {
+    const removal = this.#passOf(writer, job);
+    // A transaction that changes nothing is not synced.
+    if (!removal.known) writer.write((transaction) => removal.look(transaction, job.maxRecords));
+    if (!removal.known) return { kind: 'removed', finished: false };
     let finished = false;
     write((transaction) => {
-      const state = removeSlice(transaction, readRemoval(transaction), job.target, job.maxRecords);
+      const state = removal.remove(transaction, job.maxRecords);
       writeRemoval(transaction, state);
       finished = state.target === 0;
       this.#options.failpoint(finished ? 'mvccBeforeRemoveFinish' : 'mvccBeforeRemoveCommit');
     });
+    if (removal.ended) this.#pass = null;
     this.#options.failpoint(finished ? 'mvccAfterRemoveFinish' : 'mvccAfterRemoveCommit');
     return { kind: 'removed', finished };
+  }
+
+  /** The pass under way, or a new one: notes of another file, or of another compaction, mean nothing. */
+  #passOf(
+    writer: BackendWriter,
+    { target, passRecords }: Extract<WriterJob, { kind: 'remove' }>,
+  ): RemovalPass {
+    if (this.#pass?.writer === writer && this.#pass.removal.target === target) return this.#pass.removal;
+    let removal: RemovalPass | null = null;
+    writer.write((transaction) => {
+      removal = new RemovalPass(readRemoval(transaction), target, passRecords);
+    });
+    this.#pass = { writer, removal: removal! };
+    return removal!;
   }
 
   #defragment(done: Done): void {

@@ -22,6 +22,7 @@ const options: Omit<StoreOptions, 'storage'> = {
     headLagRecords: 60,
     headPartEntries: 7,
     removeSliceRecords: 11,
+    removePassRecords: 40,
   },
 };
 const store = openStore({

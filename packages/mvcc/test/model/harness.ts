@@ -26,6 +26,7 @@ export const TINY: Partial<StoreLimits> = {
   ringBytes: 300,
   sliceMs: 2,
   removeSliceRecords: 3,
+  removePassRecords: 7,
   blockKeys: 4,
   imageBytes: 1_500,
   imageKeys: 3,
