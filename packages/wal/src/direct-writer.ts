@@ -19,8 +19,8 @@ import type { Pen } from './pen.ts';
 import { joinPath, segmentName } from './segment-name.ts';
 import type { LogTail } from './tail.ts';
 
-/** About a hundred small entries: writing them takes a hundredth of syncing them. */
-const MAX_DIRECT_BYTES = 32 * 1024;
+/** Some hundred small entries: encoding, checksums and the write take a fifth of the sync. */
+const MAX_DIRECT_BYTES = 128 * 1024;
 /** Ten times a usual sync, and far below what anybody notices. */
 const QUICK_MS = 3;
 const QUICK_IN_ROW = 32;

@@ -17,7 +17,8 @@ export function smallMember(dataDirectory: string): MemberConfig {
       headEntries: 24,
       headPartEntries: 8,
       ringBytes: 32 * 1024,
-      removeSliceRecords: 16,
+      removeSliceRecords: 4,
+      removePassRecords: 12,
       blockKeys: 4,
     },
   };
