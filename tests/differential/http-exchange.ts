@@ -1,5 +1,6 @@
 /** One HTTP request, one answer, on any server: status, the headers that matter, and the body as data. */
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { isMostOf } from './normalise.ts';
 
 export interface HttpStep {
   /** POST unless given. */
@@ -121,5 +122,6 @@ function withoutOwn(value: unknown, inside: string): unknown {
       name === 'kvs' || name === 'kv' || name === 'prev_kv' || name === 'prev_kvs' ? 'kv' : '',
     );
   }
+  if (isMostOf(kept.TTL, kept.grantedTTL)) kept.TTL = 'most of it';
   return kept;
 }

@@ -21,6 +21,7 @@ import { Random } from '../sim/random.ts';
 import { type Ambush, Ambushes, type Moment } from './ambush.ts';
 import { drawAbsentees } from './core.ts';
 import { Invariants, Violation } from './invariants.ts';
+import { Network } from './network.ts';
 import type { Action, PlannedChange, Schedule } from './schedule.ts';
 import { type NodeHost, SimNode } from './sim-node.ts';
 
@@ -75,15 +76,11 @@ class Simulation implements NodeHost {
   readonly #list: SimNode[] = [];
   readonly #schedule: Schedule;
   readonly #queue = new EventQueue<Event>();
-  readonly #network: Random;
+  readonly #noise: Random;
+  readonly #network: Network;
   readonly #ambushes: Ambushes;
   readonly #counts: Record<string, number> = {};
   readonly #trace: ((line: string) => void) | undefined;
-  /** Until when messages from one node to another are dropped: `from * nodes + to`. */
-  readonly #cutUntil: number[];
-  /** Messages sent so far, and the newest of them that each link has delivered. */
-  #sent = 0;
-  readonly #newest: number[];
   readonly #bootstrap: ConfState;
   #healed = false;
   /** Nodes that do not come back when the others are healed. */
@@ -97,10 +94,9 @@ class Simulation implements NodeHost {
   constructor(schedule: Schedule, options: RunOptions) {
     this.#schedule = schedule;
     this.#trace = options.trace;
-    this.#network = new Random(schedule.seed, 'network');
+    this.#noise = new Random(schedule.seed, 'network');
+    this.#network = new Network(schedule, this.#noise, (what) => this.count(what));
     this.#ambushes = new Ambushes(new Random(schedule.seed, 'ambush'));
-    this.#cutUntil = new Array<number>(schedule.nodes * schedule.nodes).fill(0);
-    this.#newest = new Array<number>(schedule.nodes * schedule.nodes).fill(0);
     for (const rate of schedule.tickRates) if (rate !== 1) this.count('skewed clocks');
     const ids = Array.from({ length: schedule.nodes }, (_, number) => BigInt(number + 1));
     const conf: ConfState = { ...EMPTY_CONF, voters: ids.slice(0, schedule.members) };
@@ -196,7 +192,7 @@ class Simulation implements NodeHost {
     const slow = this.now < node.slowUntil && !this.#healed;
     const latency = slow
       ? node.slowLatencyMs
-      : this.#schedule.diskLatencyMs * (0.5 + this.#network.int(100) / 100);
+      : this.#schedule.diskLatencyMs * (0.5 + this.#noise.int(100) / 100);
     this.#queue.add(this.now + latency, { kind: 'disk', node, life: node.life });
   }
 
@@ -217,15 +213,19 @@ class Simulation implements NodeHost {
         this.#crash(node, forMs);
         return;
       case 'part':
-        this.#divide([node.number, ...this.#ambushes.drawAllies(others, allies)], forMs, false);
+        this.#network.divide(
+          [node.number, ...this.#ambushes.drawAllies(others, allies)],
+          this.now + forMs,
+          false,
+        );
         return;
       case 'divide': {
         const voters = new Set(
           [...node.conf.voters, ...node.conf.votersOutgoing].map((id) => Number(id) - 1),
         );
-        this.#divide(
+        this.#network.divide(
           others.filter((number) => voters.has(number)),
-          forMs,
+          this.now + forMs,
           false,
         );
         return;
@@ -237,27 +237,12 @@ class Simulation implements NodeHost {
 
   send(message: Message): void {
     const from = this.nodes.get(message.from);
-    const { network, nodes } = this.#schedule;
     if (from === undefined || !this.nodes.has(message.to)) return;
-    const random = this.#network;
-    const cut = (this.#cutUntil[from.number * nodes + Number(message.to) - 1] ?? 0) > this.now;
-    if (!this.#healed && (cut || random.chance(network.loss))) {
-      this.count(cut ? 'messages cut off' : 'messages lost');
-      if (message.type === MessageType.snapshot) this.#report(from, message.to, false);
-      return;
+    const way = this.#network.send(from.number, Number(message.to) - 1, this.now);
+    for (const delay of way?.delaysMs ?? []) {
+      this.#queue.add(this.now + delay, { kind: 'deliver', message, sent: way!.sent });
     }
-    const copies = !this.#healed && random.chance(network.duplication) ? 2 : 1;
-    if (copies === 2) this.count('messages repeated');
-    const sent = ++this.#sent;
-    for (let copy = 0; copy < copies; copy++) {
-      let delay = network.baseMs * (0.5 + random.int(1000) / 1000);
-      if (!this.#healed && random.chance(network.slow)) {
-        delay += random.int(network.slowMs);
-        this.count('messages delayed');
-      }
-      this.#queue.add(this.now + delay, { kind: 'deliver', message, sent });
-    }
-    if (message.type === MessageType.snapshot) this.#report(from, message.to, true);
+    if (message.type === MessageType.snapshot) this.#report(from, message.to, way !== null);
   }
 
   #report(node: SimNode, to: bigint, ok: boolean): void {
@@ -279,7 +264,7 @@ class Simulation implements NodeHost {
         }
         node.raft.tick();
         this.#scheduleTick(node);
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'deliver': {
@@ -291,14 +276,12 @@ class Simulation implements NodeHost {
         }
         const { message, sent } = event;
         if (this.#absent.size > 0 && asksForAnotherConfiguration(message)) return;
-        const link = Number(message.from - 1n) * this.#schedule.nodes + node.number;
-        if (sent < (this.#newest[link] as number)) this.count('messages overtaken');
-        else this.#newest[link] = sent;
+        this.#network.delivered(Number(message.from) - 1, node.number, sent);
         this.#note(
           `${message.from}>${message.to} ${message.type} t${message.term} i${message.index} e${message.entries.length}`,
         );
         node.raft.step(message);
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'disk': {
@@ -316,14 +299,14 @@ class Simulation implements NodeHost {
         }
         this.#note(`disk ${node.id}`);
         node.diskDone();
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'report': {
         const { node } = event;
         if (node.life !== event.life || node.raft === null) return;
         node.raft.reportSnapshot(event.to, event.ok ? 'delivered' : 'failed');
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'start':
@@ -345,10 +328,6 @@ class Simulation implements NodeHost {
     }
   }
 
-  #perform(node: SimNode): void {
-    node.perform();
-  }
-
   #act(action: Action): void {
     const node = 'node' in action ? this.#list[action.node] : undefined;
     switch (action.kind) {
@@ -358,14 +337,14 @@ class Simulation implements NodeHost {
         new DataView(data.buffer).setUint32(0, this.#nextValue++);
         const result = node.raft.propose(data);
         this.count(result.accepted ? `proposals ${result.how}` : 'proposals dropped');
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'read': {
         if (node?.raft == null) return;
         node.read(this.#nextContext++);
         this.count('reads asked');
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'crash':
@@ -386,12 +365,12 @@ class Simulation implements NodeHost {
         this.count('pauses');
         return;
       case 'partition': {
-        this.#divide(action.side, action.forMs, action.oneWay);
+        this.#network.divide(action.side, this.now + action.forMs, action.oneWay);
         this.count(action.oneWay ? 'one-way partitions' : 'partitions');
         return;
       }
       case 'cut-link':
-        this.#cut(action.from, action.to, action.forMs);
+        this.#network.cut(action.from, action.to, this.now + action.forMs);
         this.count('links cut');
         return;
       case 'compact':
@@ -400,20 +379,20 @@ class Simulation implements NodeHost {
       case 'transfer': {
         if (node?.raft == null) return;
         if (node.raft.transferLeadership(BigInt(action.to + 1)).accepted) this.count('transfers');
-        this.#perform(node);
+        node.perform();
         return;
       }
       case 'campaign':
         if (node?.raft == null) return;
         node.raft.campaign();
         this.count('forced campaigns');
-        this.#perform(node);
+        node.perform();
         return;
       case 'conf-change':
         if (node?.raft == null) return;
         node.raft.proposeConfChange(toConfChange(action.change));
         this.count('configuration changes proposed');
-        this.#perform(node);
+        node.perform();
         return;
       case 'ambush':
         this.#ambushes.lay(action);
@@ -421,28 +400,12 @@ class Simulation implements NodeHost {
     }
   }
 
-  #divide(side: readonly number[], forMs: number, oneWay: boolean): void {
-    const inside = new Set(side);
-    for (const from of this.#list) {
-      for (const to of this.#list) {
-        if (inside.has(from.number) === inside.has(to.number)) continue;
-        if (oneWay && !inside.has(from.number)) continue;
-        this.#cut(from.number, to.number, forMs);
-      }
-    }
-  }
-
-  #cut(from: number, to: number, forMs: number): void {
-    const link = from * this.#schedule.nodes + to;
-    this.#cutUntil[link] = Math.max(this.#cutUntil[link] ?? 0, this.now + forMs);
-  }
-
   // Liveness
 
   #heal(): void {
     this.#note('heal');
     this.#healed = true;
-    this.#cutUntil.fill(0);
+    this.#network.heal();
     this.#ambushes.disarm();
     this.#leaveOut();
     for (const node of this.#list) {
@@ -475,7 +438,7 @@ class Simulation implements NodeHost {
         const result = leader.raft.propose(MARKER);
         if (result.accepted && result.how === 'appended') this.#markerIndex = result.index;
       }
-      this.#perform(leader);
+      leader.perform();
     } else if (this.#markerIndex > 0 && this.invariants.highestCommitted < this.#markerIndex) {
       // The leader it was given to may have lost its reign.
       this.#markerIndex = 0;
