@@ -92,7 +92,10 @@ async function main(): Promise<void> {
   console.error(`written to ${folder}`);
 }
 
-/** A group's runs. What breaks off (a server closes a connection now and then) is measured anew, from the beginning. */
+/**
+ * A group's runs. What breaks off (a server closes a connection now and then) is measured anew, from the beginning. After `ATTEMPTS` the group is left
+ * out for this server and time, and the run goes on: it ends with exit code 1.
+ */
 async function tried(
   group: Group,
   server: ServerName,
@@ -115,10 +118,14 @@ async function tried(
       });
       return runs;
     } catch (error) {
-      if (attempt === ATTEMPTS) throw error;
+      const last = attempt === ATTEMPTS;
+      const why = (error as Error).cause ?? error;
       console.error(
-        `${server}, ${group.name} (${repeat + 1}): once more, after ${String((error as Error).cause)}`,
+        `${server}, ${group.name} (${repeat + 1}): ${last ? 'left out' : 'once more'}, after ${String(why)}`,
       );
+      if (!last) continue;
+      process.exitCode = 1;
+      return [];
     }
   }
 }

@@ -274,7 +274,9 @@ export class Connection {
   }
 
   #write(bytes: Buffer): void {
-    bytes.copy(this.#slab, this.#reserve(bytes.length));
+    // First, since it may begin a new slab.
+    const at = this.#reserve(bytes.length);
+    bytes.copy(this.#slab, at);
   }
 
   /** @returns where `length` bytes may be written: what was reserved earlier is on its way or before it */
