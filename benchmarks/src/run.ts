@@ -93,7 +93,7 @@ async function main(): Promise<void> {
 }
 
 /**
- * A group's runs. What breaks off (a server closes a connection now and then) is measured anew, from the beginning. After `ATTEMPTS` the group is left
+ * A group's runs. What breaks off is measured anew, from the beginning. After `ATTEMPTS` the group is left
  * out for this server and time, and the run goes on: it ends with exit code 1.
  */
 async function tried(
