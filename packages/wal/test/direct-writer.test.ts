@@ -17,7 +17,6 @@ import {
   entry,
   hardState,
   METADATA,
-  openOn,
   SEGMENT_BYTES,
   takeFiles,
 } from './images.ts';
@@ -25,9 +24,9 @@ import {
 /** As many quick syncs as open the direct way. */
 const IN_ROW = 32;
 
-function setUp(wrap: (disk: Disk) => Disk = (disk) => disk) {
+function setUp(wrap: (disk: Disk) => Disk = (disk) => disk, segmentBytes = SEGMENT_BYTES) {
   const disk = new SimDisk(new Random('direct', 'disk'));
-  void openOn(disk).wal.close();
+  void openWalInline({ directory: DIRECTORY, metadata: METADATA, segmentBytes, disk }).wal.close();
   const tail = new LogTail(new SharedArrayBuffer(1024));
   const memory = new SharedArrayBuffer(PEN_BYTES);
   const pen = new Pen(memory);
@@ -37,7 +36,7 @@ function setUp(wrap: (disk: Disk) => Disk = (disk) => disk) {
     {
       disk,
       directory,
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes,
       spareSegments: 1,
       noSync: false,
       failpoint: NO_FAILPOINTS,
@@ -123,11 +122,18 @@ describe('direct writes', () => {
     expect(direct.write(after.content, after.bytes)).not.toBeNull();
   });
 
-  it('leave large batches, markers and full segments to the thread, and do nothing while it has the pen', () => {
+  it('leave batches of more than 128 KiB to the thread', () => {
+    const { direct, batch, quick } = setUp(undefined, 1 << 20);
+    quick();
+    const large = batch(128 * 1024);
+    expect(direct.write(large.content, large.bytes)).toBeNull();
+    const next = batch(127 * 1024);
+    expect(direct.write(next.content, next.bytes)).not.toBeNull();
+  });
+
+  it('leave markers and full segments to the thread, and do nothing while it has the pen', () => {
     const { direct, batch, quick, pen } = setUp();
     quick();
-    const large = batch(40_000);
-    expect(direct.write(large.content, large.bytes)).toBeNull();
     const next = batch(10);
     expect(direct.write({ ...next.content, marker: Buffer.alloc(20) }, next.bytes + 20)).toBeNull();
     const full = batch(SEGMENT_BYTES);
@@ -162,18 +168,8 @@ describe('direct writes', () => {
     const { direct, batch, quick, byThread, thread } = setUp((disk) => ({
       ...bound(disk),
       open: (path, mode) => {
-        const file = disk.open(path, mode);
         open.add(path);
-        return {
-          path,
-          write: (data, offset) => file.write(data, offset),
-          read: (offset, length) => file.read(offset, length),
-          size: () => file.size(),
-          truncate: (length) => file.truncate(length),
-          preallocate: (length) => file.preallocate(length),
-          sync: () => file.sync(),
-          close: () => void open.delete(path),
-        };
+        return { ...boundFile(disk.open(path, mode)), close: () => void open.delete(path) };
       },
     }));
     quick();
@@ -192,22 +188,12 @@ describe('direct writes', () => {
   it('case-16 keep the pen after a failed sync, so that nothing is written behind it', () => {
     const failing = (disk: Disk): Disk => ({
       ...bound(disk),
-      open: (path, mode) => {
-        const file = disk.open(path, mode);
-        const broken: DiskFile = {
-          path,
-          write: (data, offset) => file.write(data, offset),
-          read: (offset, length) => file.read(offset, length),
-          size: () => file.size(),
-          truncate: (length) => file.truncate(length),
-          preallocate: (length) => file.preallocate(length),
-          sync: () => {
-            throw new DiskError({ code: 'EIO', operation: 'sync', path });
-          },
-          close: () => file.close(),
-        };
-        return broken;
-      },
+      open: (path, mode) => ({
+        ...boundFile(disk.open(path, mode)),
+        sync: () => {
+          throw new DiskError({ code: 'EIO', operation: 'sync', path });
+        },
+      }),
     });
     const { direct, batch, quick, pen } = setUp(failing);
     quick();
@@ -228,5 +214,18 @@ function bound(disk: Disk): Disk {
     remove: (path) => disk.remove(path),
     syncDirectory: (path) => disk.syncDirectory(path),
     lock: (path) => disk.lock(path),
+  };
+}
+
+function boundFile(file: DiskFile): DiskFile {
+  return {
+    path: file.path,
+    write: (data, offset) => file.write(data, offset),
+    read: (offset, length) => file.read(offset, length),
+    size: () => file.size(),
+    truncate: (length) => file.truncate(length),
+    preallocate: (length) => file.preallocate(length),
+    sync: () => file.sync(),
+    close: () => file.close(),
   };
 }
