@@ -1,4 +1,8 @@
-/** What happens to a message between two nodes: cut off, lost, repeated, delayed, overtaken. Nodes are numbers here. */
+/**
+ * What happens to a message between two nodes: cut off, lost, repeated, delayed, overtaken. Nodes are numbers here.
+ *
+ * It only draws; the simulation delivers. `SimNetwork` (`../sim/network.ts`) carries connections, calls and snapshots of whole members instead.
+ */
 import type { Random } from '../sim/random.ts';
 import type { Schedule } from './schedule.ts';
 
