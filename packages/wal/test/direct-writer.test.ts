@@ -11,15 +11,7 @@ import { PEN_BYTES, Pen } from '../src/pen.ts';
 import { readLog } from '../src/recovery.ts';
 import { SegmentWriter } from '../src/segment-writer.ts';
 import { LogTail } from '../src/tail.ts';
-import {
-  DIRECTORY,
-  diskWith,
-  entry,
-  hardState,
-  METADATA,
-  SEGMENT_BYTES,
-  takeFiles,
-} from './images.ts';
+import { DIRECTORY, diskWith, entry, hardState, METADATA, SEGMENT_BYTES, takeFiles } from './images.ts';
 
 /** As many quick syncs as open the direct way. */
 const IN_ROW = 32;
