@@ -56,7 +56,7 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
     const compaction = startAutoCompaction(member, config.autoCompaction);
     void member.stopped.then(() => compaction.stop());
     const { env } = world;
-    const images = new ImageFolder(`${config.dataDir}/snapshot`, (callback) => env.afterPoll(callback));
+    const images = new ImageFolder(`${config.dataDir}/snapshot`, env);
     const services = createServices(member, { images, restsOnDefragment: config.restsOnDefragment });
     opened.push(() => services.close());
     const front = createHttpFront(member, services, httpConfig(config));

@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   services = createServices(running.member, {
-    images: new ImageFolder(join(folder, 'images'), (callback) => running.member.env.afterPoll(callback)),
+    images: new ImageFolder(join(folder, 'images'), running.member.env),
   });
 });
 afterEach(() => services.close());
@@ -206,7 +206,7 @@ describe('Snapshot', () => {
     const images = join(folder, 'left');
     mkdirSync(images);
     writeFileSync(join(images, '1.db'), 'half an image');
-    new ImageFolder(images, setImmediate);
+    new ImageFolder(images, running.member.env);
     expect(existsSync(images)).toBe(false);
   });
 

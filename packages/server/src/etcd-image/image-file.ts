@@ -4,10 +4,11 @@
  *     image ──readRecords, 2 ms──> rows, packed ──thread──> pages ──> file
  *
  * Between two slices other work of the member goes on, and no more than a few slices wait for the thread, so that memory and pauses do not
- * depend on the size of the store.
+ * depend on the size of the store. While others write, each slice is followed by a rest: slice after slice would make every put wait.
  */
 import { Worker } from 'node:worker_threads';
 import type { StoreImage } from '@quorate/mvcc';
+import type { Env } from '../env.ts';
 import type { FromImageWorker, ToImageWorker } from './image-worker.ts';
 import { packRows } from './packed-rows.ts';
 import { rowOfRecord } from './records.ts';
@@ -17,13 +18,19 @@ import { smallBuckets } from './small-buckets.ts';
 const SLICE_BYTES = 256 * 1024;
 /** Slices that may wait for the thread. */
 const MAX_WAITING = 4;
+/** Twice what a slice takes: a million keys of 256 bytes then take five seconds longer (docs/performance.md, "Snapshots beside puts"). */
+const REST_MS = 4;
+
+export type ImageEnv = Pick<Env, 'afterPoll' | 'setTimer'>;
 
 export interface ImageFileOptions {
   /** Closed by its owner, not here. */
   readonly image: StoreImage;
   /** A name that is not taken. */
   readonly path: string;
-  readonly afterPoll: (callback: () => void) => void;
+  /** Of the store now, as opposed to the image's: when it moves, others write. */
+  readonly appliedIndex: () => number;
+  readonly env: ImageEnv;
 }
 
 export class ImageFile {
@@ -72,7 +79,14 @@ export class ImageFile {
   }
 
   #records(end: () => void): void {
-    const { image, afterPoll } = this.#options;
+    const { image, appliedIndex, env } = this.#options;
+    let seenIndex = appliedIndex();
+    const next = (): void => {
+      const index = appliedIndex();
+      if (index === seenIndex) env.afterPoll(slice);
+      else env.setTimer(REST_MS, slice);
+      seenIndex = index;
+    };
     const slice = (): void => {
       if (this.#ended) return;
       try {
@@ -86,10 +100,10 @@ export class ImageFile {
         this.#end(error as Error, 0);
         return;
       }
-      if (this.#waiting < MAX_WAITING) afterPoll(slice);
-      else this.#goOn = () => afterPoll(slice);
+      if (this.#waiting < MAX_WAITING) next();
+      else this.#goOn = next;
     };
-    afterPoll(slice);
+    env.afterPoll(slice);
   }
 
   #bucket(name: string, rows: readonly Row[]): void {

@@ -7,7 +7,7 @@ import { close, mkdirSync, open, read, rmSync, unlink } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Store } from '@quorate/mvcc';
-import { ImageFile } from './image-file.ts';
+import { type ImageEnv, ImageFile } from './image-file.ts';
 
 export interface OpenImageFile {
   readonly sizeBytes: number;
@@ -22,13 +22,13 @@ export interface ImageJob {
 
 export class ImageFolder {
   readonly #path: string;
-  readonly #afterPoll: (callback: () => void) => void;
+  readonly #env: ImageEnv;
   #made = 0;
 
   /** Empties `path`: nobody else may use it. */
-  constructor(path: string, afterPoll: (callback: () => void) => void) {
+  constructor(path: string, env: ImageEnv) {
     this.#path = path;
-    this.#afterPoll = afterPoll;
+    this.#env = env;
     rmSync(path, { recursive: true, force: true });
   }
 
@@ -59,21 +59,24 @@ export class ImageFolder {
         fail(failure as Error);
         return;
       }
-      const file = new ImageFile({ image, path, afterPoll: this.#afterPoll }, (failure, sizeBytes) => {
-        image.close();
-        if (failure !== null) fail(failure);
-        else {
-          openForReading(path, sizeBytes, (problem, opened) => {
-            if (opened === null) {
-              fail(problem!);
-              return;
-            }
-            release = opened.release;
-            if (closed) release();
-            else done(null, opened);
-          });
-        }
-      });
+      const file = new ImageFile(
+        { image, path, appliedIndex: () => store.appliedIndex, env: this.#env },
+        (failure, sizeBytes) => {
+          image.close();
+          if (failure !== null) fail(failure);
+          else {
+            openForReading(path, sizeBytes, (problem, opened) => {
+              if (opened === null) {
+                fail(problem!);
+                return;
+              }
+              release = opened.release;
+              if (closed) release();
+              else done(null, opened);
+            });
+          }
+        },
+      );
       release = () => {
         image.close();
         void file.cancel().then(() => rm(path, { force: true }));

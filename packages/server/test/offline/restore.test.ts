@@ -18,6 +18,7 @@ import { ImageFolder } from '../../src/etcd-image/image-folder.ts';
 import { encodeRevisionKey, encodeUint64 } from '../../src/etcd-image/schema.ts';
 import { Lease, leaseRow } from '../../src/lease/lease.ts';
 import { initialCluster } from '../../src/membership/bootstrap.ts';
+import { nodeEnv } from '../../src/node/env.ts';
 import {
   hashFile,
   OfflineError,
@@ -35,9 +36,9 @@ let store: Store;
 let made = 0;
 
 const scale = Number(process.env.QUORATE_TEST_SCALE ?? 1);
-const afterPoll = (callback: () => void): void => void setImmediate(callback);
+const env = nodeEnv({ log() {} });
 const open = (directory: string) =>
-  openStore({ storage: { directory }, monotonicMs: () => performance.now(), afterPoll });
+  openStore({ storage: { directory }, monotonicMs: env.monotonicMs, afterPoll: env.afterPoll });
 const text = (value: string) => Buffer.from(value);
 const done = <T>(run: (callback: (error: Error | null, value?: T | null) => void) => void): Promise<T> =>
   new Promise((resolve, reject) => run((error, value) => (error ? reject(error) : resolve(value as T))));
@@ -48,7 +49,7 @@ function withTrailer(file: Uint8Array): Buffer {
 
 /** The store's image as a file. */
 async function imageOf(source: Store): Promise<Buffer> {
-  const images = new ImageFolder(join(folder, `images-${made++}`), afterPoll);
+  const images = new ImageFolder(join(folder, `images-${made++}`), env);
   let job = { close(): void {} };
   const file = await new Promise<{
     sizeBytes: number;
