@@ -73,9 +73,11 @@ function requestVotes(
  */
 export function handleVoteRequest(raft: Raft, message: Message): void {
   const pre = message.type === MessageType.preVote;
+  // Of its own term, too: this node may have heard of that from somebody else than the leader it owes its silence.
+  const silent = raft.owesSilence && message.context === 0n;
   const free =
     raft.vote === message.from ||
-    (raft.rules.mayVote(raft.vote, message.from) && raft.leader === NONE) ||
+    (!silent && raft.rules.mayVote(raft.vote, message.from) && raft.leader === NONE) ||
     (pre && message.term > raft.term);
   const granted = free && raft.log.isUpToDate(message.index, message.logTerm);
   const type = pre ? MessageType.preVoteResponse : MessageType.voteResponse;

@@ -48,8 +48,9 @@ export class Raft {
   /** Drawn from `[electionTicks, 2 * electionTicks)` at each change of role, against split votes (thesis §3.4). */
   electionTimeout = 0;
   /**
-   * With lease reads: ticks after a restart in which this node may still owe a leader its silence. A node whose disk
-   * knows of no term yet owes none: its first answer to a leader waits for the disk (`replication/follower.ts`).
+   * With lease reads: ticks in which this node owes a leader its silence, whatever it hears of higher terms meanwhile. Each
+   * answer to a heartbeat promises an election timeout of it; a restarted node may have promised just before. A node whose
+   * disk knows of no term yet owes none: its first answer to a leader waits for the disk (`replication/follower.ts`).
    */
   embargoTicks: number;
 
@@ -110,6 +111,11 @@ export class Raft {
   get alone(): boolean {
     const { voters, votersOutgoing } = this.conf;
     return votersOutgoing.length === 0 && voters.length === 1 && voters[0] === this.id;
+  }
+
+  /** Whether a lease may rest on this node's support for the leader it heard last. */
+  get owesSilence(): boolean {
+    return this.embargoTicks > 0 && !this.alone;
   }
 
   drawElectionTimeout(): void {

@@ -64,9 +64,9 @@ function acceptHigherTerm(raft: Raft, message: Message): boolean {
   return true;
 }
 
-/** Whether this node heard from a leader within the minimum election timeout, or may have promised so before a restart. */
+/** Whether this node heard from a leader within the minimum election timeout, or owes one its silence for a lease. */
 export function hearsLeader(raft: Raft): boolean {
-  if (raft.embargoTicks > 0 && !raft.alone) return true;
+  if (raft.owesSilence) return true;
   return raft.config.checkQuorum && raft.leader !== NONE && raft.electionElapsed < raft.config.electionTicks;
 }
 

@@ -55,7 +55,9 @@ export function handleHeartbeat(raft: Raft, message: Message): void {
   };
   // With leases the answer promises silence for a while. A restarted node keeps that promise, too, unless its disk says
   // that it has never been in any term.
-  if (raft.config.readOnly === 'lease' && raft.durableTerm === 0) raft.sendAfterPersist(message.from, answer);
+  const leased = raft.config.readOnly === 'lease';
+  if (leased) raft.embargoTicks = raft.config.electionTicks;
+  if (leased && raft.durableTerm === 0) raft.sendAfterPersist(message.from, answer);
   // No promise about the log, so it need not wait for the disk: it says "in this term I know of no other leader".
   else raft.send(message.from, answer);
 }
