@@ -17,6 +17,7 @@ import { type Gateway, send } from './gateway/gateway.ts';
 import { PREFIXES } from './gateway/routes.ts';
 import { WebSocketStreams } from './gateway/web-socket.ts';
 import { Health } from './health.ts';
+import { anotherTurn } from './turns.ts';
 
 export interface HttpAppOptions {
   readonly surface: 'client' | 'metrics';
@@ -63,8 +64,12 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
+  // Each of these steps takes 10 to 20 ms.
+  const { env } = options.member;
+  await anotherTurn(env);
   const face = new Face(app, options);
   face.addRoutes();
+  await anotherTurn(env);
   await app.ready();
   const { server } = app;
   // A stream may be silent for days; a caller whose machine is gone is noticed all the same (Go's servers do it, too).

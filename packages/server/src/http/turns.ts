@@ -45,3 +45,8 @@ export class Turns {
     this.#tasks = this.#tasks.slice(next);
   }
 }
+
+/** Resolves when what waits on sockets and timers has had its turn. */
+export function anotherTurn(env: Pick<Env, 'afterPoll'>): Promise<void> {
+  return new Promise((resolve) => env.afterPoll(resolve));
+}
