@@ -62,10 +62,12 @@ export async function* mirror(
     const { header } = await source.kv.range(selector, { limit: 1, keysOnly: true, ...call });
     const batch = new Batch(maxTxnOps);
     for await (const kv of source.kv.scan(selector, { revision: header.revision, ...call })) {
-      if (!batch.fits(kv.value.length)) {
+      const target = rename(kv.key);
+      const bytes = target.length + kv.value.length;
+      if (!batch.fits(bytes)) {
         yield await flush(batch, 0, write);
       }
-      batch.add(op.put(rename(kv.key), kv.value), kv.key.length + kv.value.length);
+      batch.add(op.put(target, kv.value), bytes);
     }
     yield await flush(batch, header.revision, write);
     next = header.revision + 1;
@@ -77,8 +79,10 @@ export async function* mirror(
     const written = new Set<string>();
     for (const { type, kv } of events) {
       const name = Buffer.from(kv.key).toString('latin1');
+      const target = rename(kv.key);
+      const bytes = target.length + kv.value.length;
       // A revision is one transaction where it can be. One key cannot be written twice in one.
-      const full = !batch.fits(kv.value.length) || written.has(name);
+      const full = !batch.fits(bytes) || written.has(name);
       if (batch.size > 0 && (kv.modRevision !== revision || full)) {
         // Of a revision that is written in parts only the last one completes it.
         yield await flush(batch, kv.modRevision === revision ? revision - 1 : revision, write);
@@ -86,9 +90,7 @@ export async function* mirror(
       }
       revision = kv.modRevision;
       written.add(name);
-      const target = rename(kv.key);
-      const change = type === 'put' ? op.put(target, kv.value) : op.delete(target);
-      batch.add(change, kv.key.length + kv.value.length);
+      batch.add(type === 'put' ? op.put(target, kv.value) : op.delete(target), bytes);
     }
     if (batch.size > 0) yield await flush(batch, revision, write);
   }

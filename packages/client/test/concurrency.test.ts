@@ -171,6 +171,23 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await copied()).toEqual(['2', '2', '2', '2', '2']);
   });
 
+  test('a mirror counts keys, as the destination has them, to what a request may hold', async () => {
+    const [long, longer] = ['k'.repeat(300_000), `far/${'p'.repeat(300_000)}/`];
+    const changes = ['a', 'b', 'c'].map((letter) => op.put(`far-from/${letter}${long}`, letter));
+    const options = { prefix: 'far-from/', destinationPrefix: longer };
+    const { header } = await client.kv
+      .txn()
+      .do(...changes)
+      .commit();
+    for (const from of [{}, { revision: header.revision }]) {
+      await client.kv.delete(prefix(longer));
+      for await (const { revision } of mirror(client, client, { ...options, ...from }))
+        if (revision === header.revision) break;
+      const { kvs } = await client.kv.range(prefix(longer));
+      expect(kvs.map((kv) => kv.text)).toEqual(['a', 'b', 'c']);
+    }
+  });
+
   test('a mirror copies one revision, then what changes, and goes on where it was', async () => {
     for (let index = 0; index < 10; index++) await client.kv.put(`src/${index}`, `${index}`);
     const options = { prefix: 'src/', destinationPrefix: 'dst/', maxTxnOps: 4 };

@@ -108,10 +108,16 @@ export function parseFlags(words: readonly string[], specs: FlagSpecs, strict = 
   const given = new Map<string, string>();
   const args: string[] = [];
   let separator: number | null = null;
+  let assigned = -1;
   for (const token of tokens) {
+    if (token.index === assigned) continue;
     if (token.kind === 'positional') args.push(token.value);
     else if (token.kind === 'option-terminator') separator = args.length;
-    else addFlag(token, specs, given, strict);
+    else {
+      const value = assignedToShort(token, words, specs);
+      if (value !== null) assigned = token.index;
+      addFlag(value === null ? token : { ...token, value }, specs, given, strict);
+    }
   }
   return { given, args, separator };
 }
@@ -123,8 +129,22 @@ interface OptionToken {
   readonly inlineValue: boolean | undefined;
 }
 
+/** `-i=false`, which Node takes for a row of short flags: `-i`, `-=`, `-f` and so on, all of one word. */
+function assignedToShort(
+  token: OptionToken & { readonly index: number },
+  words: readonly string[],
+  specs: FlagSpecs,
+): string | null {
+  const isBool = Object.hasOwn(specs, token.name) && specs[token.name]?.type === 'bool';
+  if (!isBool || token.rawName.startsWith('--')) return null;
+  const word = words[token.index] ?? '';
+  const at = word.indexOf('=');
+  return at > 1 && word[at - 1] === token.rawName[1] ? word.slice(at + 1) : null;
+}
+
 function addFlag(token: OptionToken, specs: FlagSpecs, given: Map<string, string>, strict: boolean): void {
-  const spec = specs[token.name];
+  // `--constructor` is nobody's flag.
+  const spec = Object.hasOwn(specs, token.name) ? specs[token.name] : undefined;
   const long = token.rawName.startsWith('--');
   if (!spec) {
     if (!strict) return;

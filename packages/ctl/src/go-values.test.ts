@@ -59,7 +59,10 @@ describe("values in Go's notation", () => {
     expect(() => parseDurationMs('xx')).toThrow('time: invalid duration "xx"');
     expect(() => parseDurationMs('')).toThrow('time: invalid duration ""');
     expect(() => parseDurationMs('5')).toThrow('time: missing unit in duration "5"');
-    expect(() => parseDurationMs('5d')).toThrow('time: unknown unit "d" in duration "5d"');
+    for (const unit of ['d', 'constructor'])
+      expect(() => parseDurationMs(`5${unit}`)).toThrow(
+        `time: unknown unit "${unit}" in duration "5${unit}"`,
+      );
   });
 
   test('durations are written', () => {
@@ -117,7 +120,7 @@ describe("values in Go's notation", () => {
       }),
     );
     expect(unquote('\\101\\x41\\u00e9')).toEqual(Uint8Array.from([0x41, 0x41, 0xc3, 0xa9]));
-    for (const bad of ['\\q', '\\x4', '\\', '\\U00110000']) expect(unquote(bad)).toBeNull();
+    for (const bad of ['\\q', '\\x4', '\\', "\\'", '\\U00110000']) expect(unquote(bad)).toBeNull();
   });
 
   test('ids and sizes', () => {

@@ -4,16 +4,16 @@
  */
 import { encodeRaw } from './raw-text.ts';
 
-const UNIT_NS: Record<string, number> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  μs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
+const UNIT_NS: ReadonlyMap<string, number> = new Map([
+  ['ns', 1],
+  ['us', 1e3],
+  ['µs', 1e3],
+  ['μs', 1e3],
+  ['ms', 1e6],
+  ['s', 1e9],
+  ['m', 60e9],
+  ['h', 3600e9],
+]);
 
 /** `1m30s` in milliseconds. @throws Error with Go's text */
 export function parseDurationMs(text: string): number {
@@ -29,7 +29,7 @@ export function parseDurationMs(text: string): number {
     if (!match) throw invalid;
     const [whole, digits = '', unit = ''] = match;
     if (unit === '') throw new Error(`time: missing unit in duration ${quote(text)}`);
-    const factor = UNIT_NS[unit];
+    const factor = UNIT_NS.get(unit);
     if (factor === undefined) throw new Error(`time: unknown unit ${quote(unit)} in duration ${quote(text)}`);
     totalNs += Number(digits) * factor;
     rest = rest.slice(whole.length);
@@ -158,7 +158,7 @@ function utf8Length(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Reads a Go string literal's inside: `\n`, `\x41`, `\101`, `\u00e9`. Also accepts what is plain.
+ * Reads the inside of a Go string literal in double quotes: `\n`, `\x41`, `\101`, `\u00e9`. Also accepts what is plain.
  * @returns null when an escape is none
  */
 export function unquote(text: string): Uint8Array | null {
@@ -172,7 +172,6 @@ export function unquote(text: string): Uint8Array | null {
     v: 11,
     '\\': 92,
     '"': 34,
-    "'": 39,
   };
   const out: number[] = [];
   for (let i = 0; i < text.length; ) {
@@ -226,4 +225,12 @@ export function formatBytes(value: bigint): string {
 function halfToEven(value: number): number {
   const below = Math.floor(value);
   return value - below === 0.5 ? below + (below % 2) : Math.round(value);
+}
+
+/** What Go takes for white space: JavaScript leaves out U+0085 and has U+FEFF besides. */
+export const SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+const OUTER_SPACE = new RegExp(`^${SPACE}+|${SPACE}+$`, 'g');
+
+export function trimSpace(text: string): string {
+  return text.replace(OUTER_SPACE, '');
 }

@@ -19,6 +19,8 @@ const specs: FlagSpecs = {
   rev: { type: 'int', default: '0', help: '' },
   endpoints: { type: 'list', default: 'here', help: '' },
   'write-out': { type: 'string', short: 'w', default: 'simple', help: '' },
+  interactive: { type: 'bool', short: 'i', default: 'false', help: '' },
+  listen: { type: 'bool', short: 'l', default: 'false', help: '' },
 };
 const flags = (...words: string[]) => {
   const { given, args, separator } = parseFlags(words, specs);
@@ -48,6 +50,21 @@ describe('flags', () => {
   test('end at --', () => {
     expect(flags('a', '--', '--rev', '-w')).toMatchObject({ args: ['a', '--rev', '-w'], separator: 1 });
     expect(flags('a').separator).toBeNull();
+  });
+
+  test('short ones take values behind =, those without values too', () => {
+    const { values, args } = flags('-i=false', 'a', '-li=true', 'b', '-lw=json', '-i');
+    expect(args).toEqual(['a', 'b']);
+    expect([values.bool('interactive'), values.bool('listen')]).toEqual([true, true]);
+    expect(values.string('write-out')).toBe('json');
+    expect(flags('-i=false').values.bool('interactive')).toBe(false);
+    expect(() => flags('-i=frob')).toThrow('invalid argument "frob" for "-i, --interactive" flag');
+    expect(flags('--write-out', '-i=false').values.string('write-out')).toBe('-i=false');
+  });
+
+  test('are not found among what every object has', () => {
+    for (const name of ['--constructor', '--toString', '--__proto__'])
+      expect(() => flags(`${name}=x`)).toThrow(new FlagError(`unknown flag: ${name}`));
   });
 
   test('say what is wrong', () => {
@@ -116,6 +133,8 @@ describe('words of a line', () => {
     ]);
     expect(splitWords('')).toEqual([]);
     expect(splitWords('put "\\q"')).toBeNull();
+    // A no-break space is none of the blanks, and belongs to its word.
+    expect(splitWords('put\tk \u00a0v\u2028w')).toEqual(['put', 'k', '\u00a0v\u2028w']);
   });
 
   test('any bytes can be written in double quotes', () => {
@@ -154,6 +173,23 @@ describe('transaction grammar', () => {
     });
     expect(parseCompare('lease("k") = "1f"')).toMatchObject({ lease: 31n, target: 4 });
     expect(parseCompare('ver("k") < "-1"')).toMatchObject({ version: -1n, target: 0 });
+    expect(parseCompare('val(\u00a0`a\\"b`)\u2003= `0`')).toMatchObject({
+      key: Buffer.from('a\\"b'),
+      value: Buffer.from('0'),
+    });
+  });
+
+  test('a comparison says how far it made sense', () => {
+    const cases: [string, string][] = [
+      ['mod("k")> "1"', '; got mod("k")  ""'],
+      ['mod("k") >"1"', '; got mod("k") >"1" ""'],
+      ['mod("k") >', '; got mod("k") > ""'],
+      ['mod("\\q") > "1"', '; got mod("")  ""'],
+      ['colour("k") ~ "1"', ' (unknown target colour)'],
+      ['mod("k") constructor "1"', ' (unknown operator constructor)'],
+    ];
+    for (const [line, tail] of cases)
+      expect(() => parseCompare(line), line).toThrow(`malformed comparison: ${line}${tail}`);
   });
 
   test('an unset target has no operand of another kind', () => {

@@ -133,5 +133,5 @@ function flagProblem(error: unknown, path: string): unknown {
 
 /** The flags given that are in `specs` and not in `others`. */
 function pick(given: Map<string, string>, specs: FlagSpecs, others: FlagSpecs): Map<string, string> {
-  return new Map([...given].filter(([name]) => name in specs && !(name in others)));
+  return new Map([...given].filter(([name]) => Object.hasOwn(specs, name) && !Object.hasOwn(others, name)));
 }

@@ -2,7 +2,8 @@
 import { unquote } from './go-values.ts';
 import { decodeRaw } from './raw-text.ts';
 
-const WORD = /"(?:[^"\\]|\\.)*"|'[^']*'|[^'"\s]\S*[^'"\s]?/g;
+/** Go's `\s` is of ASCII: a no-break space belongs to its word. */
+const WORD = /"(?:[^"\\]|\\.)*"|'[^']*'|[^'"\t\n\f\r ][^\t\n\f\r ]*[^'"\t\n\f\r ]?/gs;
 
 /** @returns null when an escape in double quotes is none */
 export function splitWords(line: string): string[] | null {

@@ -136,6 +136,13 @@ export const cases: readonly Case[] = [
       stderr: "Error: unknown flag: --nonsense\nRun 'quoratectl get --help' for usage.\n",
     },
   }),
+  c('get a --constructor=1', {
+    differs: {
+      reason: HELP,
+      stdout: '',
+      stderr: "Error: unknown flag: --constructor\nRun 'quoratectl get --help' for usage.\n",
+    },
+  }),
   c('get a -x', {
     differs: {
       reason: HELP,
@@ -281,6 +288,16 @@ export const cases: readonly Case[] = [
   txn('mod("k") = "x"\n\n\n\n'),
   txn('mod(k) = 1\n\n\n\n'),
   txn('mod("k")>"0"\n\n\n\n'),
+  txn('mod(`t1`) > `0`\n\nget t1\n\n\n'),
+  txn('mod("k") > "0" # "x"\n\n\n\n'),
+  txn('colour("k") ~ "1"\n\n\n\n'),
+  txn('val("t1") = "\\\'"\n\n\n\n'),
+  // Blanks that are none to everybody.
+  txn('mod("t1")\u00a0>\u2003"0"\u0085\n\u00a0\nput t6 a\u00a0b\nget t6\n\n\u3000\n'),
+  txn('\ufeffmod("t1") > "0"\n\n\n\n'),
+  txn('\n\n\n', undefined, '-w=nonsense'),
+  txn('x\n\n\n', undefined, '-w nonsense'),
+  txn('\n\n\n', undefined, '-i=false'),
   txn('mod("k") ~ "1"\n\n\n\n', {
     reason: PANIC,
     code: 3,

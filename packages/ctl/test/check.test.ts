@@ -4,7 +4,7 @@ import { connect, prefix } from '@quorate/client';
 import { findProgram, type ServerProcess, startEtcd } from '@quorate/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CommandLine } from '../src/command.ts';
-import { checkDataScale, checkPerf } from '../src/commands/check.ts';
+import { checkDataScale, checkPerf, spreadOf } from '../src/commands/check.ts';
 import { Context } from '../src/context.ts';
 import { FlagValues } from '../src/flags.ts';
 import { globalFlags } from '../src/globals.ts';
@@ -15,6 +15,14 @@ const installed = findProgram('etcd') !== null;
 if (!installed) console.warn('SKIPPED: etcd is not installed, so nothing was checked');
 
 type Work = (context: Context, line: CommandLine, load: never) => Promise<void>;
+
+test('as many samples as the largest load makes have a slowest one and a deviation', () => {
+  const samples = Array.from({ length: 900_000 }, (_, i) => (i % 2 === 0 ? 0.001 : 0.003));
+  const { slowest, deviation } = spreadOf(samples);
+  expect(slowest).toBe(0.003);
+  expect(deviation).toBeCloseTo(0.001);
+  expect(spreadOf([])).toEqual({ slowest: 0, deviation: 0 });
+});
 
 describe.skipIf(!installed)('check', () => {
   let server: ServerProcess;

@@ -215,6 +215,7 @@ describe('without a server', () => {
     [['elect', 'a'], 128, 'no proposal argument but -l not set'],
     [['elect', 'a', 'b', '-l'], 128, 'proposal given but -l is set'],
     [['make-mirror'], 128, 'make-mirror takes one destination argument'],
+    [['make-mirror', '', '--endpoints', 'a'], 2, 'not an endpoint: ""'],
     [['check', 'perf', '--load', 'huge'], 4, 'unknown load option huge'],
     [['member', 'add'], 128, 'member name not provided'],
     [['member', 'add', 'a'], 128, 'member peer urls not provided'],

@@ -96,8 +96,7 @@ export async function checkPerf(context: Context, line: CommandLine, load: PerfL
   }
   const rate = tookSec.length / elapsedSec;
   const whole = Math.floor(rate) + 1;
-  const slowest = Math.max(0, ...tookSec);
-  const deviation = deviationOf(tookSec);
+  const { slowest, deviation } = spreadOf(tookSec);
   judge(
     rate / load.writesPerSec > 0.9,
     `Throughput is ${whole} writes/s`,
@@ -206,8 +205,11 @@ function count(errors: Map<string, number>, text: string): void {
   errors.set(text, (errors.get(text) ?? 0) + 1);
 }
 
-function deviationOf(values: readonly number[]): number {
-  if (values.length === 0) return 0;
+/** @param values up to a million: more than a call can have arguments */
+export function spreadOf(values: readonly number[]): { slowest: number; deviation: number } {
+  if (values.length === 0) return { slowest: 0, deviation: 0 };
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const slowest = values.reduce((most, value) => Math.max(most, value));
+  return { slowest, deviation: Math.sqrt(squares / values.length) };
 }

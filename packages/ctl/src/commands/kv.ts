@@ -27,7 +27,7 @@ export const get: Run = async (context, { args, flags }) => {
   const whole = RangeResponse.empty();
   for await (const { rangeResponse } of client.stream(KV.RangeStream, request)) {
     if (!rangeResponse) continue;
-    whole.kvs.push(...rangeResponse.kvs);
+    for (const kv of rangeResponse.kvs) whole.kvs.push(kv);
     whole.header = rangeResponse.header ?? whole.header;
     whole.more = rangeResponse.more;
     whole.count = rangeResponse.count;

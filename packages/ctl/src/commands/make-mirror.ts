@@ -1,5 +1,5 @@
 /** make-mirror: copies keys to another cluster, and goes on copying what changes until it is ended. */
-import { type ConnectOptions, connect, mirror } from '@quorate/client';
+import { type Client, type ConnectOptions, connect, mirror } from '@quorate/client';
 import type { CommandLine, Run } from '../command.ts';
 import { badArgs, CommandError, callErrorText, ExitCode } from '../exit.ts';
 import { interruption } from '../interrupt.ts';
@@ -19,7 +19,7 @@ export const makeMirror: Run = async (context, line) => {
   if (cut && destinationPrefix !== '')
     throw badArgs('`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one');
   const source = await context.client();
-  const destination = connect(destinationOptions(endpoint, line));
+  const destination = connectTo(destinationOptions(endpoint, line));
   const interrupt = interruption(context);
   let total = 0;
   const print = (): void => context.io.stdout(`${total}\n`);
@@ -44,6 +44,14 @@ export const makeMirror: Run = async (context, line) => {
   // Beyond etcdctl: what was written is said in the end, too.
   print();
 };
+
+function connectTo(options: ConnectOptions): Client {
+  try {
+    return connect(options);
+  } catch (error) {
+    throw new CommandError(ExitCode.BAD_CONNECTION, (error as Error).message, { cause: error });
+  }
+}
 
 function destinationOptions(endpoint: string, { flags }: CommandLine): ConnectOptions {
   const { cert, key, ca } = readTlsFiles({

@@ -17,17 +17,18 @@ import {
 } from '@quorate/proto';
 import { CommandError, ExitCode } from '../exit.ts';
 import { FlagError, type FlagSpecs, FlagValues, parseFlags } from '../flags.ts';
-import { parseInt64, quote, unquote } from '../go-values.ts';
+import { parseInt64, quote, SPACE, unquote } from '../go-values.ts';
+import { encodeRaw } from '../raw-text.ts';
 import { splitWords } from '../words.ts';
 import { delFlags, getFlags, putFlags } from './kv-flags.ts';
 import { deleteRequest, getRequest, putRequest } from './kv-requests.ts';
 
-const RELATIONS: Record<string, number> = {
-  '=': Result.EQUAL,
-  '!=': Result.NOT_EQUAL,
-  '<': Result.LESS,
-  '>': Result.GREATER,
-};
+const RELATIONS: ReadonlyMap<string, number> = new Map([
+  ['=', Result.EQUAL],
+  ['!=', Result.NOT_EQUAL],
+  ['<', Result.LESS],
+  ['>', Result.GREATER],
+]);
 
 function invalid(message: string): CommandError {
   return new CommandError(ExitCode.INVALID_INPUT, message);
@@ -37,21 +38,44 @@ function invalid(message: string): CommandError {
 export function parseCompare(line: string): Init<Compare> {
   const [, target, rest] = /^([^(]*)\((.*)$/s.exec(line) ?? [];
   if (target === undefined || rest === undefined) throw invalid(`malformed comparison: ${line}`);
-  // Matched piece by piece, to say how far the line made sense.
-  const [keyPart, keyText] = /^\s*"((?:[^"\\]|\\.)*)"/.exec(rest) ?? [];
-  const afterKey = keyPart === undefined ? '' : rest.slice(keyPart.length);
-  const [relationPart, relation] = /^\)\s+(\S+)/.exec(afterKey) ?? [];
-  const afterRelation = relationPart === undefined ? '' : afterKey.slice(relationPart.length);
-  const [, operandText] = /^\s+"((?:[^"\\]|\\.)*)"/.exec(afterRelation) ?? [];
-  const key = keyText === undefined ? null : unquote(keyText);
-  const operand = operandText === undefined ? null : unquote(operandText);
-  if (key === null || relation === undefined || operand === null)
+  const { key, relation, operand } = scanComparison(rest);
+  if (key === null || relation === null || operand === null)
     throw invalid(
       `malformed comparison: ${line}; got ${target}(${quote(key ?? '')}) ${relation ?? ''} ${quote(operand ?? '')}`,
     );
-  const result = RELATIONS[relation];
+  const compared = operandOf(target, operand, line);
+  const result = RELATIONS.get(relation);
   if (result === undefined) throw invalid(`malformed comparison: ${line} (unknown operator ${relation})`);
-  return { key, result, ...operandOf(target, operand, line) };
+  return { key, result, ...compared };
+}
+
+/** `"with \n escapes"`, or as it is between backquotes. */
+const QUOTED = new RegExp(`^${SPACE}*(?:"((?:[^"\\\\]|\\\\[^])*)"|\`([^\`]*)\`)`);
+const CLOSED = new RegExp(`^\\)${SPACE}+`);
+const RELATION = new RegExp(`^[^${SPACE.slice(1)}+`);
+
+interface Comparison {
+  readonly key: Uint8Array | null;
+  readonly relation: string | null;
+  readonly operand: Uint8Array | null;
+}
+
+/** `"key") relation "operand"`, as Go's `Sscanf` reads `%q) %s %q`. @returns null for what was not reached, to say how far it made sense */
+function scanComparison(text: string): Comparison {
+  let rest = text;
+  const take = (pattern: RegExp): RegExpExecArray | null => {
+    const match = pattern.exec(rest);
+    rest = rest.slice(match?.[0].length ?? 0);
+    return match;
+  };
+  const quoted = (): Uint8Array | null => {
+    const [, escaped, raw] = take(QUOTED) ?? [];
+    if (raw !== undefined) return encodeRaw(raw);
+    return escaped === undefined ? null : unquote(escaped);
+  };
+  const key = quoted();
+  const relation = key !== null && take(CLOSED) !== null ? (take(RELATION)?.[0] ?? null) : null;
+  return { key, relation, operand: relation === null ? null : quoted() };
 }
 
 function operandOf(target: string, operand: Uint8Array, line: string): Init<Compare> {

@@ -2,12 +2,14 @@
 import { type Compare, type Init, type RequestOp, services } from '@quorate/proto';
 import type { Run } from '../command.ts';
 import { badArgs, CommandError, ExitCode } from '../exit.ts';
+import { trimSpace } from '../go-values.ts';
 import { txnReport } from '../output/kv.ts';
 import { readLines } from '../stdin.ts';
 import { parseCompare, parseOperation } from './txn-grammar.ts';
 
 export const txn: Run = async (context, { args, flags }) => {
   if (args.length !== 0) throw badArgs('txn command does not accept argument');
+  const client = await context.client();
   const ask = (text: string): void => {
     if (flags.bool('interactive')) context.io.stdout(text);
   };
@@ -18,8 +20,9 @@ export const txn: Run = async (context, { args, flags }) => {
     for (;;) {
       const { done, value } = await lines.next();
       if (done || value === undefined) throw new CommandError(ExitCode.INVALID_INPUT, 'EOF');
-      if (value.trim() === '') return items;
-      items.push(await parse(value.trim()));
+      const text = trimSpace(value);
+      if (text === '') return items;
+      items.push(await parse(text));
     }
   };
   ask('compares:\n');
@@ -29,8 +32,6 @@ export const txn: Run = async (context, { args, flags }) => {
   ask('failure requests (get, put, del):\n');
   const failure: Init<RequestOp>[] = await block(parseOperation);
   await lines.return();
-
-  const client = await context.client();
   const readOnly = [...success, ...failure].every((op) => op.requestRange !== undefined);
   const response = await client.call(
     services['etcdserverpb.KV'].Txn,

@@ -28,15 +28,14 @@ function deleteLines(response: wire.DeleteRangeResponse, format: Format): Chunk[
 }
 
 function txnLines(response: wire.TxnResponse, format: Format): Chunk[] {
-  const out: Chunk[] = [response.succeeded ? 'SUCCESS\n' : 'FAILURE\n'];
-  for (const op of response.responses) {
-    out.push('\n');
-    if (op.responsePut) out.push(...putLines(op.responsePut, format));
-    else if (op.responseRange) out.push(...rangeLines(op.responseRange, format));
-    else if (op.responseDeleteRange) out.push(...deleteLines(op.responseDeleteRange, format));
-    else if (op.responseTxn) out.push(...txnLines(op.responseTxn, format));
-  }
-  return out;
+  const answers = response.responses.map((op): Chunk[] => {
+    if (op.responsePut) return putLines(op.responsePut, format);
+    if (op.responseRange) return rangeLines(op.responseRange, format);
+    if (op.responseDeleteRange) return deleteLines(op.responseDeleteRange, format);
+    return op.responseTxn ? txnLines(op.responseTxn, format) : [];
+  });
+  // Not pushed with `...`: an answer may have more lines than a call can have arguments.
+  return [response.succeeded ? 'SUCCESS\n' : 'FAILURE\n', ...answers.flatMap((lines) => ['\n', ...lines])];
 }
 
 function rangeFields(response: wire.RangeResponse): string {
