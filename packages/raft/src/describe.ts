@@ -61,7 +61,7 @@ export function describeMessage(message: Message): string {
   if (message.entries.length > 0) words.push(`entries=${describeEntries(message.entries)}`);
   if (message.commit > 0) words.push(`commit=${message.commit}`);
   if (message.snapshot !== null) words.push(`snapshot=${describeSnapshot(message.snapshot)}`);
-  if (message.context !== 0n) words.push(describeContext(message));
+  if (message.context !== 0n && type !== MessageType.propose) words.push(describeContext(message));
   return words.join(' ');
 }
 

@@ -50,7 +50,8 @@ export interface Message {
   readonly snapshot: Snapshot | null;
   /**
    * heartbeat and its response: number of the round (§6.4); readIndex and its response: the asker's wire id of the
-   * read; vote and preVote: 1 when the election is part of a transfer; transferLeader: the node to hand over to;
+   * read; vote and preVote: 1 when the election is part of a transfer; transferLeader: the node to hand over to; propose:
+   * the sender's number of the message, by which a repetition is known (0: none, each counts);
    * append: 1 when it brings a commit index alone and is not to be answered (`replication/news.ts`).
    */
   readonly context: bigint;

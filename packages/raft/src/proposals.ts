@@ -22,6 +22,7 @@ export function propose(raft: Raft, proposal: Proposal): ProposeResult {
 
 /** Proposals of a follower. What cannot be taken is dropped: the proposer notices by its own timeout. */
 export function receiveProposals(raft: Raft, message: Message): void {
+  if (raft.repeatedProposals.taken(message.from, message.context)) return;
   for (const proposal of message.entries) {
     if (obstacle(raft, proposal) === null) appendAsLeader(raft, [proposal]);
   }
@@ -61,14 +62,19 @@ export function sendForwarded(raft: Raft): void {
   let bytes = 0;
   for (const proposal of proposals) {
     if (batch.length > 0 && bytes + proposal.data.byteLength > raft.config.maxMessageBytes) {
-      raft.send(raft.leader, { type: MessageType.propose, entries: batch });
+      passOn(raft, batch);
       batch = [];
       bytes = 0;
     }
     batch.push(proposal);
     bytes += proposal.data.byteLength;
   }
-  raft.send(raft.leader, { type: MessageType.propose, entries: batch });
+  passOn(raft, batch);
+}
+
+function passOn(raft: Raft, entries: readonly Entry[]): void {
+  raft.proposalNumber = BigInt.asUintN(64, raft.proposalNumber + 1n);
+  raft.send(raft.leader, { type: MessageType.propose, entries, context: raft.proposalNumber });
 }
 
 /** Appends to a leader's log; sending and persisting follow with the next `Ready`. Returns the last index. */

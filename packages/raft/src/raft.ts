@@ -7,6 +7,7 @@
  */
 import { canonicalConf, checkConf } from './confchange/conf.ts';
 import { type RaftConfig, type ResolvedConfig, resolveConfig } from './config.ts';
+import { assert } from './errors.ts';
 import { Persistence } from './log/persistence.ts';
 import { RaftLog } from './log/raft-log.ts';
 import { type Message, makeMessage } from './message.ts';
@@ -14,6 +15,7 @@ import { Outbox } from './outbox.ts';
 import { ForwardedReads } from './reads/forwarded-reads.ts';
 import { LeaderReads } from './reads/leader-reads.ts';
 import type { ReadState } from './ready.ts';
+import { RepeatedProposals } from './repeated-proposals.ts';
 import type { Rules } from './rules.ts';
 import { Tracker } from './tracker/tracker.ts';
 import { type ConfState, type Entry, NONE, type NodeId, type Role } from './types.ts';
@@ -70,6 +72,10 @@ export class Raft {
   replicationDue = false;
   /** Follower: proposals to pass on with the next `Ready`. */
   forwarding: Entry[] = [];
+  /** Follower: number of the last message of proposals passed on. */
+  proposalNumber: bigint;
+  /** Leader: messages of proposals taken in this term. */
+  readonly repeatedProposals = new RepeatedProposals();
 
   constructor(config: RaftConfig, rules: Rules) {
     this.config = resolveConfig(config);
@@ -88,13 +94,16 @@ export class Raft {
       applied: config.applied,
       maxTailBytes: this.config.maxTailBytes,
     });
+    assert(this.term >= this.log.lastTerm, 'storage: no entry is newer than the term of its node', this.term);
     this.confScannedTo = this.log.applied;
     this.tracker = new Tracker(start, {
       maxCount: this.config.maxInflightMessages,
       maxBytes: this.config.maxInflightBytes,
     });
     this.reads = new LeaderReads(this.config);
-    this.forwardedReads = new ForwardedReads(this.config);
+    const life = BigInt(this.config.random(2 ** 32));
+    this.forwardedReads = new ForwardedReads(this.config, life);
+    this.proposalNumber = life << 32n;
     this.embargoTicks = this.config.readOnly === 'lease' && this.term > 0 ? this.config.electionTicks : 0;
     this.drawElectionTimeout();
   }
@@ -144,6 +153,7 @@ export class Raft {
     this.tracker.resetProgress(this.log.lastIndex + 1);
     this.reads.reset();
     this.forwardedReads.dropAll();
+    this.repeatedProposals.reset();
   }
 
   /** A message of the current term unless `fields` says otherwise. */

@@ -16,10 +16,11 @@ export class ForwardedReads {
   #waiting = new Map<bigint, { context: bigint; since: number }>();
   #dropped: bigint[] = [];
 
-  constructor(config: Pick<ResolvedConfig, 'maxPendingReads' | 'electionTicks' | 'random'>) {
+  /** @param life 32 random bits that name this life of the node */
+  constructor(config: Pick<ResolvedConfig, 'maxPendingReads' | 'electionTicks'>, life: bigint) {
     this.#maxPending = config.maxPendingReads;
     this.#overdueTicks = config.electionTicks;
-    this.#prefix = BigInt(config.random(2 ** 32)) << 32n;
+    this.#prefix = life << 32n;
   }
 
   get count(): number {

@@ -66,6 +66,13 @@ const CASES: Readonly<Record<string, { lawful(i: Invariants): void; forged(i: In
     },
     forged: (check) => check.applied(3n, entry(2, 3), 0, 3),
   },
+  'proposed once': {
+    lawful(check) {
+      check.requested(7, 4);
+      check.requested(7, 4);
+    },
+    forged: (check) => check.requested(7, 5),
+  },
   monotonic: {
     lawful: (check) => check.monotonic(1n, 'commit', 4, 4),
     forged: (check) => check.monotonic(1n, 'commit', 4, 3),

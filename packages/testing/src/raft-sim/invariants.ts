@@ -53,6 +53,8 @@ export class Invariants {
   /** State of the machine after each applied index. */
   readonly #states = new Map<number, number>([[1, 0]]);
   readonly #confs = new Map<number, string>();
+  /** Where each request of a client stands in the log. */
+  readonly #requests = new Map<number, number>();
   /** Every configuration that any node has had in force. */
   readonly #everyConf: ConfState[] = [];
   highestCommitted = 0;
@@ -152,6 +154,14 @@ export class Invariants {
     const next = chainHash(state, entry);
     this.#sameState(id, entry.index, next);
     return next;
+  }
+
+  /** A request is proposed once, however often the network repeats the message that passed it on. */
+  requested(request: number, index: number): void {
+    const known = this.#requests.get(request) ?? index;
+    if (known !== index)
+      throw new Violation('proposed once', `request ${request} stands at ${known} and at ${index}`);
+    this.#requests.set(request, index);
   }
 
   /** A snapshot stands for the state at its index. */

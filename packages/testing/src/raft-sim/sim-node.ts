@@ -22,6 +22,7 @@ import { createMutant, type Rules } from '@quorate/raft/testing';
 import type { Random } from '../sim/random.ts';
 import type { Moment } from './ambush.ts';
 import type { Invariants, Observed } from './invariants.ts';
+import { requestOf } from './request.ts';
 import type { Schedule } from './schedule.ts';
 import { encodeFrame, readFrame, tear } from './torn-write.ts';
 
@@ -299,6 +300,8 @@ export class SimNode implements Observed {
   #apply(raft: RawNode, entry: Entry): void {
     this.#state = this.#host.invariants.applied(this.id, entry, this.#state, this.#term);
     this.#applied = entry.index;
+    const request = requestOf(entry);
+    if (request !== null) this.#host.invariants.requested(request, entry.index);
     if (entry.type === EntryType.confChange && entry.data.length > 0) {
       try {
         this.conf = raft.applyConfChange(entry);
@@ -362,6 +365,9 @@ export class SimNode implements Observed {
     if (voted) this.#host.moment(this, 'voted');
     // Acknowledging a sequence acknowledges all before.
     if (last !== undefined) this.raft?.persisted(last.sequence);
+    for (const { ready } of steps) {
+      if (ready?.snapshot != null) this.raft?.applied(ready.snapshot.meta.index);
+    }
   }
 
   #write({ ready, ownSnapshot }: DiskStep): void {

@@ -22,6 +22,7 @@ import { type Ambush, Ambushes, type Moment } from './ambush.ts';
 import { drawAbsentees } from './core.ts';
 import { Invariants, Violation } from './invariants.ts';
 import { Network } from './network.ts';
+import { requestData } from './request.ts';
 import type { Action, PlannedChange, Schedule } from './schedule.ts';
 import { type NodeHost, SimNode } from './sim-node.ts';
 
@@ -88,7 +89,7 @@ class Simulation implements NodeHost {
   #events = 0;
   #traceHash = 0x811c9dc5;
   #nextContext = 1n;
-  #nextValue = 1;
+  #nextRequest = 1;
   #markerIndex = 0;
 
   constructor(schedule: Schedule, options: RunOptions) {
@@ -333,9 +334,7 @@ class Simulation implements NodeHost {
     switch (action.kind) {
       case 'propose': {
         if (node?.raft == null) return;
-        const data = new Uint8Array(action.bytes);
-        new DataView(data.buffer).setUint32(0, this.#nextValue++);
-        const result = node.raft.propose(data);
+        const result = node.raft.propose(requestData(this.#nextRequest++, action.bytes));
         this.count(result.accepted ? `proposals ${result.how}` : 'proposals dropped');
         node.perform();
         return;
