@@ -1,5 +1,17 @@
 /** snapshot, hashkv, migrate and defrag of files, beside Debian's etcdctl where that has them too. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@quorate/client';
@@ -60,6 +72,52 @@ describe('snapshot', () => {
       code: 128,
       stderr: 'Error: snapshot save expects one argument\n',
     });
+  });
+
+  test('save replaces nothing but files, and says why it cannot save', async () => {
+    const [taken, socket] = [join(folder, 'taken'), join(folder, 'socket')];
+    mkdirSync(taken);
+    const listener = createServer().listen(socket);
+    await once(listener, 'listening');
+    const save = (path: string) => ours({ args: [endpoint(), 'snapshot', 'save', path] });
+    try {
+      const refused = (stderr: string) => ({ code: 5, stdout: '', stderr: `Error: ${stderr}\n` });
+      expect(await save(taken)).toEqual(refused(`could not save to ${taken} (is a directory)`));
+      expect(await save(socket)).toEqual(refused(`could not save to ${socket} (is no regular file)`));
+      const below = join(saved, 'x');
+      expect(await save(below)).toEqual(
+        refused(`could not open ${below}.part (open ${below}.part: not a directory)`),
+      );
+      expect(readdirSync(folder).sort()).toEqual(['saved.db', 'socket', 'taken']);
+    } finally {
+      listener.close();
+      rmSync(taken, { recursive: true });
+    }
+  });
+
+  test('what is no file, or may not be looked at, is not taken for missing', async () => {
+    const loop = join(folder, 'loop');
+    symlinkSync('loop', loop);
+    const target = ['--data-dir', join(folder, 'never')];
+    const run = async (...args: string[]) => {
+      const { code, stderr } = await ours({ args });
+      expect([code, stderr.endsWith('\n')]).toEqual([1, true]);
+      return stderr.trim();
+    };
+    for (const words of [['status'], ['restore', ...target], ['restore', '--skip-hash-check', ...target]]) {
+      const [command = '', ...rest] = words;
+      expect(await run('snapshot', command, folder, ...rest)).toBe(`Error: ${folder} is no file`);
+      expect(await run('snapshot', command, loop, ...rest)).toMatch(/^Error: stat .*loop: too many symbolic/);
+    }
+    expect(await run('hashkv', loop)).toMatch(/^Error: stat .*loop: too many symbolic/);
+    expect(await run('defrag', '--data-dir', loop)).toMatch(/\(stat .*loop\/store: too many symbolic/);
+    expect(await run('migrate', 'from-etcd', '--etcd-data-dir', loop, ...target)).toMatch(
+      /: too many symbolic/,
+    );
+    const below = ['--data-dir', join(saved, 'x')];
+    expect(await run('snapshot', 'restore', saved, ...below)).toMatch(/saved.db\/x: not a directory$/);
+    rmSync(loop);
+    expect(readdirSync(folder)).toEqual(['saved.db']);
   });
 
   test('status in every format', async () => {

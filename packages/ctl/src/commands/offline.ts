@@ -1,7 +1,8 @@
 /** The server's offline door for commands that work on files, and what they have in common. Loaded when one runs. */
+import { getSystemErrorMap } from 'node:util';
 import type { ClusterPlan } from '@quorate/server/offline';
 import type { CommandLine } from '../command.ts';
-import { badArgs, CommandError, ExitCode } from '../exit.ts';
+import { badArgs, CommandError, ExitCode, systemErrorText } from '../exit.ts';
 
 export type OfflineDoor = typeof import('@quorate/server/offline');
 
@@ -13,8 +14,18 @@ export async function offline<T>(work: (door: OfflineDoor) => Promise<T>): Promi
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const isFlags = error instanceof door.OfflineError && error.code === 'bad-flags';
-    throw new CommandError(isFlags ? ExitCode.BAD_ARGS : ExitCode.ERROR, error.message, { cause: error });
+    throw new CommandError(isFlags ? ExitCode.BAD_ARGS : ExitCode.ERROR, plainText(error), { cause: error });
   }
+}
+
+/** The log's and the store's errors have a name of the system; what LMDB says beside it is for its makers. */
+function plainText(error: Error & { code?: unknown; operation?: string; path?: string }): string {
+  const system = systemErrorText(error);
+  if (system !== null) return system;
+  const [, text] = [...getSystemErrorMap().values()].find(([name]) => name === error.code) ?? [];
+  if (text === undefined) return error.message;
+  const { operation, path } = error;
+  return operation === undefined ? text : `${operation} ${path}: ${text}`;
 }
 
 /** Which member of which cluster is to be made. */

@@ -4,7 +4,7 @@
  * A snapshot is written beside its name and renamed once it is whole, checked and on disk.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { CommandLine, Run } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -24,6 +24,7 @@ export const save: Run = async (context, line) => {
       `snapshot must be requested to one selected node, not multiple [${endpoints.join(' ')}]`,
     );
   }
+  await refuseOther(path);
   const client = await context.client();
   const part = `${path}.part`;
   let version = '';
@@ -41,12 +42,21 @@ export const save: Run = async (context, line) => {
     await rename(part, path);
     await syncDirectory(dirname(path));
   } catch (error) {
-    await rm(part, { force: true });
+    // What is told is why saving failed, not why there was nothing to remove.
+    await rm(part, { force: true }).catch(() => {});
     throw new CommandError(ExitCode.INTERRUPTED, callErrorText(error), { cause: error });
   }
   context.io.stdout(`Snapshot saved at ${path}\n`);
   if (version !== '') context.io.stdout(`Server version ${version}\n`);
 };
+
+/** A device or a folder would be replaced: renaming does not write into what is there. */
+async function refuseOther(path: string): Promise<void> {
+  const there = await stat(path).catch(() => null);
+  if (there === null || there.isFile()) return;
+  const what = there.isDirectory() ? 'is a directory' : 'is no regular file';
+  throw new CommandError(ExitCode.INTERRUPTED, `could not save to ${path} (${what})`);
+}
 
 /** The name outlives a power loss only when its folder is on disk too. */
 async function syncDirectory(path: string): Promise<void> {

@@ -5,7 +5,6 @@
  * there (sem-192). A file copied out of a data folder has none.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { BoltError, BoltFile, type BoltFileHandle, openFile } from '@quorate/bbolt';
 import type { StoreBuilder } from '@quorate/mvcc';
 import { DecodeError } from '@quorate/proto';
@@ -23,6 +22,7 @@ import {
   VERBATIM_TABLES,
 } from '../etcd-image/schema.ts';
 import { OfflineError } from './errors.ts';
+import { existing } from './existing.ts';
 
 const TRAILER_BYTES = 32;
 const SECTOR_BYTES = 512;
@@ -37,8 +37,7 @@ export class EtcdImage {
 
   /** @throws OfflineError */
   static open(path: string): EtcdImage {
-    if (!existsSync(path)) throw new OfflineError('not-found', `there is no file ${path}`);
-    const { size } = probe(path);
+    const size = sizeOf(path);
     const source = openFile(path, size - (hasTrailer(size) ? TRAILER_BYTES : 0));
     try {
       return new EtcdImage(path, source);
@@ -149,7 +148,7 @@ export class EtcdImage {
 
 /** @throws OfflineError when the trailer is missing or wrong (texts as etcdutl's) */
 export function checkTrailer(path: string): void {
-  if (!existsSync(path)) throw new OfflineError('not-found', `there is no file ${path}`);
+  sizeOf(path);
   const source = openFile(path);
   try {
     const { size } = source;
@@ -197,8 +196,9 @@ function hasTrailer(size: number): boolean {
   return size % SECTOR_BYTES === TRAILER_BYTES;
 }
 
-function probe(path: string): { size: number } {
-  const source = openFile(path);
-  source.close();
-  return source;
+function sizeOf(path: string): number {
+  const found = existing(path);
+  if (found === null) throw new OfflineError('not-found', `there is no file ${path}`);
+  if (!found.isFile()) throw new OfflineError('bad-source', `${path} is no file`);
+  return found.size;
 }

@@ -1,10 +1,10 @@
 /** HashKV without a server: of a snapshot file, of the file of an etcd's data folder, or of our own data folder. */
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildStore, mapSizeFor, type Store } from '@quorate/mvcc';
-import { OfflineError } from './errors.ts';
 import { withImage } from './etcd-image.ts';
+import { existing } from './existing.ts';
 import { lockFolder } from './locked-folder.ts';
 import { WORLD, withStore } from './new-folder.ts';
 
@@ -19,8 +19,7 @@ export interface FileHash {
  * @throws OfflineError; CompactedError, FutureRevisionError
  */
 export async function hashFile(path: string, revision: number): Promise<FileHash> {
-  if (!existsSync(path)) throw new OfflineError('not-found', `there is no file ${path}`);
-  if (statSync(path).isDirectory()) {
+  if (existing(path)?.isDirectory()) {
     const folder = lockFolder(path);
     try {
       return await withStore(folder.storeDirectory, (store) => hashKv(store, revision));

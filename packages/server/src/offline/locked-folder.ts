@@ -1,13 +1,13 @@
 /** A member's data folder, locked for a tool. */
-import { existsSync } from 'node:fs';
 import { nodeDisk } from '@quorate/wal';
 import { type DataFolder, DataFolderError, openDataFolder } from '../data-folder.ts';
 import { OfflineError } from './errors.ts';
+import { existing } from './existing.ts';
 import { QUIET } from './new-folder.ts';
 
 /** @throws OfflineError when it is none, or a server uses it */
 export function lockFolder(directory: string): DataFolder {
-  if (!existsSync(`${directory}/store`))
+  if (existing(`${directory}/store`) === null)
     throw new OfflineError('not-found', `${directory} is not the data folder of a member`);
   try {
     return openDataFolder({ directory, walDirectory: null }, nodeDisk, () => null, QUIET);

@@ -5,7 +5,7 @@
  * the same order, from the same state. Entries that cannot be replayed (changes of users and roles, anything while authentication is on) refuse the migration
  * instead of losing it; a snapshot, or a clean stop of etcd, needs no replay. Membership is new: the flags say who forms the cluster.
  */
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { StoreBusyError } from '@quorate/mvcc';
 import { DiskError, nodeDisk } from '@quorate/wal';
 import { Alarms } from '../alarms.ts';
@@ -20,6 +20,7 @@ import { OfflineError } from './errors.ts';
 import { meaningOf } from './etcd-entries.ts';
 import { type EtcdImage, withImage } from './etcd-image.ts';
 import { type EtcdLog, readEtcdLog } from './etcd-wal.ts';
+import { existing } from './existing.ts';
 import { makeFolder, type NewFolder, WORLD, withStore } from './new-folder.ts';
 import type { Restored } from './restore.ts';
 
@@ -49,7 +50,7 @@ export async function migrateFromEtcd(options: MigrateOptions): Promise<Migrated
   const { etcdDirectory } = options;
   const cluster = planCluster(options);
   const database = `${etcdDirectory}/member/snap/db`;
-  if (!existsSync(database))
+  if (existing(database) === null)
     throw new OfflineError(
       'not-found',
       `${etcdDirectory} is no data folder of etcd: it has no member/snap/db`,

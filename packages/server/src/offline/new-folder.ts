@@ -5,7 +5,7 @@
  * that lacks what was restored. Every member that is made from the same image with the same cluster has the same store and marker, so
  * that they form one cluster. A failure removes what was made; after a crash the file `restoring` keeps a server from starting with a part.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { buildStore, type ImageInfo, mapSizeFor, openStore, type StoreBuilder } from '@quorate/mvcc';
 import { type ConfState, encodeConf, NONE } from '@quorate/raft';
 import { nodeDisk, openWalInline } from '@quorate/wal';
@@ -44,7 +44,8 @@ export async function makeFolder(
   contents: FolderContents,
 ): Promise<ImageInfo> {
   const { dataDirectory, walDirectory } = target;
-  if (existsSync(dataDirectory) && !isEmptyFolder(dataDirectory))
+  const existed = existsSync(dataDirectory);
+  if (existed && !isEmptyFolder(dataDirectory))
     throw new OfflineError('bad-target', `data-dir "${dataDirectory}" not empty or could not be read`);
   if (walDirectory !== null && existsSync(walDirectory))
     throw new OfflineError('bad-target', `wal-dir "${walDirectory}" exists`);
@@ -74,6 +75,7 @@ export async function makeFolder(
     folder.release();
     for (const path of [folder.storeDirectory, folder.walDirectory, unfinished, `${dataDirectory}/lock`])
       rmSync(path, { recursive: true, force: true });
+    if (!existed) removeEmpty(dataDirectory);
     throw error;
   }
 }
@@ -144,6 +146,14 @@ export async function withStore<T>(
     return await work(store);
   } finally {
     await store.close();
+  }
+}
+
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Somebody else has put something there.
   }
 }
 
