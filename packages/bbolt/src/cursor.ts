@@ -2,7 +2,8 @@
  * An ordered walk through one bucket.
  *
  * A stack of (page, index) from the root down. On the way down each page must fit between its parent's keys; so no page can
- * be met twice in a walk, whatever the file claims, and every walk ends.
+ * be met twice in a walk, whatever the file claims, and every walk ends. Pages may still claim the same overflow pages: a walk that
+ * has read more bytes than the file has ends there.
  */
 import { damaged } from './errors.ts';
 import { compareKeys, MAX_DEPTH } from './format.ts';
@@ -20,6 +21,8 @@ export class BoltCursor {
   readonly #pages: PageStore;
   readonly #root: Page;
   readonly #stack: Level[] = [];
+  /** Bytes of all pages entered since the walk began. */
+  #walkedBytes = 0;
 
   /** `BoltBucket.cursor` makes one. */
   constructor(pages: PageStore, root: Page) {
@@ -74,6 +77,7 @@ export class BoltCursor {
 
   #start(choose: (page: Page) => number): boolean {
     this.#stack.length = 0;
+    this.#walkedBytes = 0;
     this.#push(this.#root, null, null, choose);
     this.#descend(choose);
     return this.#settle();
@@ -112,6 +116,9 @@ export class BoltCursor {
 
   #push(page: Page, low: Uint8Array | null, high: Uint8Array | null, choose: (page: Page) => number): void {
     if (this.#stack.length >= MAX_DEPTH) throw damaged(page.id, `the tree is deeper than ${MAX_DEPTH} pages`);
+    this.#walkedBytes += page.bytes.length;
+    if (this.#walkedBytes > this.#pages.meta.highWater * this.#pages.meta.pageBytes)
+      throw damaged(page.id, 'the pages up to it overlap: they are larger than the file');
     if (low !== null && page.count === 0) throw damaged(page.id, 'an empty leaf inside a tree');
     if (low !== null && compareKeys(page.key(0), low) < 0)
       throw damaged(page.id, 'its first key is below the one that leads to it');

@@ -46,6 +46,15 @@ function repoint(bytes: Buffer, name: string, from: number, to: number): void {
   bytes.writeUInt32LE(to, at + name.length);
 }
 
+/** One element a leaf, and every leaf claims all pages behind it as its own. */
+function overlapping(leaves: number): Buffer {
+  const names = Array.from({ length: leaves }, (_, i) => `k${String(i).padStart(4, '0')}`);
+  const bytes = writeTree({ many: Object.fromEntries(names.map((name) => [name, 'v'.repeat(400)])) }, 512);
+  const highWater = bytes.length / 512;
+  for (let id = 3; id < 3 + leaves; id++) bytes.writeUInt32LE(highWater - id - 1, id * 512 + 12);
+  return bytes;
+}
+
 const LEAF = 3 * 512;
 /** The branch of `data`: its first page with the flag of a branch. */
 function branchOf(bytes: Buffer): number {
@@ -142,6 +151,21 @@ describe('damaged pages', () => {
     bytes.writeUInt32LE(1, 3 * 4096 + 16);
     for (const walk of [() => checkFile(new BoltFile(bytesSource(bytes))), () => readTree(bytes)])
       expect(walk).toThrow(/^page 0: buckets are nested more than 1000 deep$/);
+  });
+
+  test('leaves that all reach to the end of the file are refused after one file of bytes', () => {
+    const bytes = overlapping(1_000);
+    let read = 0;
+    const source = {
+      size: bytes.length,
+      read(offset: number, length: number) {
+        read += length;
+        return bytes.subarray(offset, offset + length);
+      },
+    };
+    const bucket = new BoltFile(source).bucket('many')!;
+    expect(() => [...bucket.entries()]).toThrow(/overlap: they are larger than the file/);
+    expect(read).toBeLessThan(4 * bytes.length);
   });
 
   test('a page used twice and a page used by nobody are found by checkFile', () => {
