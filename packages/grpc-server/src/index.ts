@@ -1,3 +1,6 @@
+// The other end.
+export { GrpcClient } from './client/client.ts';
+export type { ClientCall, ClientCallListener, ClientOptions } from './client/contract.ts';
 // What a service looks like.
 export {
   type CallContext,

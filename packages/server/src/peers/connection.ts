@@ -1,136 +1,88 @@
 /**
- * One connection to a peer: a grpc-js client that shares it with no other, and a hand on its socket.
+ * One connection to a peer: a socket, and the calls that go along with it.
  *
- * grpc-js closes connections politely: it waits for what is under way, and one that leads nowhere stays open until the
- * kernel gives up. Members cannot wait, so the credentials that every channel passes its new socket through are wrapped,
- * and `destroy` ends the socket itself. Nor are its own retries used: a connection that fails is replaced by a new one
- * (`link.ts`), at a pace that suits elections and with addresses looked up again.
+ * It is made anew by who owns it (`link.ts`), at a pace that suits elections and with addresses looked up again; nothing is
+ * repeated here. `destroy` ends the socket at once: members cannot wait for what is under way.
  */
-import type { Socket } from 'node:net';
-import {
-  ChannelCredentials,
-  type ChannelOptions,
-  Client,
-  type ClientDuplexStream,
-  type experimental,
-  type Metadata,
-} from '@grpc/grpc-js';
+import { connect, type Socket } from 'node:net';
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import { type ClientCall, type ClientCallListener, GrpcClient, Status } from '@quorate/grpc-server';
 import { parseUrl } from '../config/urls.ts';
 
 export interface ConnectionOptions {
   readonly maxMessageBytes: number;
-  /** For `https` URLs. */
-  readonly credentials?: ChannelCredentials;
+  /** For `https` URLs: what is presented, and whom to believe. */
+  readonly dialTls?: TlsConnectionOptions;
 }
 
-export class Connection {
-  readonly #client: Client;
-  readonly #held: HeldCredentials;
+/** What a caller says of itself. */
+export type CallMetadata = ReadonlyMap<string, string>;
 
-  /** Connects when the first call is made. @throws Error when `url` is no URL */
+export class Connection {
+  readonly #client: GrpcClient;
+
+  /** Connects at once. @throws Error when `url` is no URL */
   constructor(url: string, options: ConnectionOptions) {
     const { scheme, host, port } = parseUrl(url);
-    const secure = scheme === 'https' || scheme === 'unixs';
-    const unix = scheme === 'unix' || scheme === 'unixs';
-    this.#held = new HeldCredentials(
-      secure ? (options.credentials ?? ChannelCredentials.createSsl()) : ChannelCredentials.createInsecure(),
-    );
-    const target = unix
-      ? `unix:${host}:${port}`
-      : host.includes(':')
-        ? `[${host}]:${port}`
-        : `${host}:${port}`;
-    this.#client = new Client(target, this.#held, channelOptions(options.maxMessageBytes));
+    const isSecure = scheme === 'https' || scheme === 'unixs';
+    const isFile = scheme === 'unix' || scheme === 'unixs';
+    const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    const target = isFile ? { path: `${host}:${port}` } : { host, port: Number(port), noDelay: true };
+    const socket = isSecure
+      ? connectSecurely({ ...target, ...options.dialTls }, isFile ? 'localhost' : host)
+      : connect(target);
+    this.#client = new GrpcClient(socket, {
+      scheme: isSecure ? 'https' : 'http',
+      authority: isFile ? 'localhost' : authority,
+      maxMessageBytes: options.maxMessageBytes,
+    });
   }
 
-  stream(path: string, metadata: Metadata): ClientDuplexStream<Buffer, Buffer> {
-    return this.#client.makeBidiStreamRequest(path, identity, identity, metadata);
+  stream(path: string, metadata: CallMetadata, listener: ClientCallListener): ClientCall {
+    return this.#client.call(path, metadata, listener);
   }
 
-  /** @returns cancels it; `done` is then called with an error */
+  /** @returns cancels it: `done` is not called then */
   unary(
     path: string,
-    metadata: Metadata,
-    request: Buffer,
-    done: (error: Error | null, response: Buffer | undefined) => void,
+    metadata: CallMetadata,
+    request: Uint8Array,
+    done: (error: Error | null, response: Uint8Array | undefined) => void,
   ): () => void {
-    const call = this.#client.makeUnaryRequest(path, identity, identity, request, metadata, done);
+    let response: Uint8Array | undefined;
+    const call = this.#client.call(
+      path,
+      metadata,
+      {
+        onMessage: (message) => {
+          response = Uint8Array.from(message);
+        },
+        onEnd: (status, message) => {
+          if (status === Status.OK) done(null, response);
+          else done(new Error(message), undefined);
+        },
+      },
+      request,
+    );
     return () => call.cancel();
   }
 
   destroy(): void {
-    this.#held.release();
-    this.#client.close();
+    this.#client.destroy(new Error('this side has closed'));
   }
 }
 
-function identity(bytes: Buffer): Buffer {
-  return bytes;
-}
-
-function channelOptions(maxMessageBytes: number): ChannelOptions {
-  return {
-    'grpc.use_local_subchannel_pool': 1,
-    // Repeats are Raft's business, and a buffer of messages to repeat would only cost.
-    'grpc.enable_retries': 0,
-    'grpc.enable_channelz': 0,
-    // A proxy for the machine's web traffic is no way to a peer.
-    'grpc.enable_http_proxy': 0,
-    'grpc.service_config_disable_resolution': 1,
-    'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_send_message_length': maxMessageBytes,
-  };
-}
-
-/** Passes sockets through `inner`, and keeps hold of them. */
-class HeldCredentials extends ChannelCredentials {
-  readonly #inner: ChannelCredentials;
-  readonly #sockets = new Set<Socket>();
-  #released = false;
-
-  constructor(inner: ChannelCredentials) {
-    super();
-    this.#inner = inner;
-  }
-
-  /** Destroys what is connected, and what will be. */
-  release(): void {
-    this.#released = true;
-    for (const socket of this.#sockets) socket.destroy();
-    this.#sockets.clear();
-  }
-
-  #hold(socket: Socket): void {
-    if (this.#released) {
-      socket.destroy();
-      return;
-    }
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
-  }
-
-  override _isSecure(): boolean {
-    return this.#inner._isSecure();
-  }
-
-  override _equals(other: ChannelCredentials): boolean {
-    return this === other;
-  }
-
-  override _createSecureConnector(
-    ...parts: Parameters<ChannelCredentials['_createSecureConnector']>
-  ): experimental.SecureConnector {
-    const connector = this.#inner._createSecureConnector(...parts);
-    return {
-      connect: async (socket) => {
-        this.#hold(socket);
-        const result = await connector.connect(socket);
-        if (result.socket !== socket) this.#hold(result.socket);
-        return result;
-      },
-      waitForReady: () => connector.waitForReady(),
-      getCallCredentials: () => connector.getCallCredentials(),
-      destroy: () => connector.destroy(),
-    };
-  }
+function connectSecurely(options: TlsConnectionOptions, host: string): Socket {
+  // Loaded by those who need it: it takes its time.
+  const { isIP } = process.getBuiltinModule('node:net');
+  const tls = process.getBuiltinModule('node:tls');
+  const socket = tls.connect({
+    ALPNProtocols: ['h2'],
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...options,
+  });
+  socket.once('secureConnect', () => {
+    if (socket.alpnProtocol !== 'h2') socket.destroy(new Error('the peer does not speak HTTP/2'));
+  });
+  return socket;
 }

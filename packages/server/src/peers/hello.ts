@@ -1,9 +1,4 @@
-/**
- * What a caller says of itself: the other half of `handshake.ts`.
- *
- * A module of its own, since all that dials is loaded only when there is somebody to dial.
- */
-import { Metadata } from '@grpc/grpc-js';
+/** What a caller says of itself: the other half of `handshake.ts`. */
 import { formatId } from '../membership/ids.ts';
 import {
   type Channel,
@@ -14,8 +9,8 @@ import {
   PROTOCOL,
 } from './handshake.ts';
 
-export function helloMetadata(own: Identity, to: bigint, channel?: Channel): Metadata {
-  const metadata = new Metadata();
+export function helloMetadata(own: Identity, to: bigint, channel?: Channel): Map<string, string> {
+  const metadata = new Map<string, string>();
   metadata.set('quorate-protocol', PROTOCOL);
   metadata.set('quorate-cluster-id', formatId(own.clusterId));
   metadata.set('quorate-from', formatId(own.memberId));

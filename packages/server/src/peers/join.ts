@@ -5,7 +5,7 @@
  * answer in the order given counts, or all of them. No handshake of ids takes place: the answer is what anybody may
  * know who reaches the peer port, as with etcd's `/members`.
  */
-import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { Env } from '../env.ts';
 import { decodeCluster, MAX_VIEW_BYTES } from './cluster-view.ts';
 import { Connection } from './connection.ts';
@@ -16,7 +16,7 @@ import type { ClusterView } from './options.ts';
 export interface AskOptions {
   readonly env: Env;
   readonly timeoutMs: number;
-  readonly credentials?: ChannelCredentials;
+  readonly dialTls?: TlsConnectionOptions;
 }
 
 export interface Answer {
@@ -43,7 +43,7 @@ export function fetchAllClusters(urls: readonly string[], options: AskOptions): 
   return Promise.all(urls.map((url) => ask(url, options)));
 }
 
-function ask(url: string, { env, timeoutMs, credentials }: AskOptions): Promise<Answer> {
+function ask(url: string, { env, timeoutMs, dialTls }: AskOptions): Promise<Answer> {
   return new Promise((resolve) => {
     let connection: Connection | null = null;
     const timer = env.setTimer(timeoutMs, () => {
@@ -54,12 +54,11 @@ function ask(url: string, { env, timeoutMs, credentials }: AskOptions): Promise<
       connection?.destroy();
       resolve({ url, view, error });
     };
-    const metadata = new Metadata();
-    metadata.set('quorate-protocol', PROTOCOL);
+    const metadata = new Map([['quorate-protocol', PROTOCOL]]);
     try {
       connection = new Connection(url, {
         maxMessageBytes: MAX_VIEW_BYTES,
-        ...(credentials === undefined ? {} : { credentials }),
+        ...(dialTls === undefined ? {} : { dialTls }),
       });
       connection.unary(Path.cluster, metadata, Buffer.alloc(0), (error, response) => {
         try {

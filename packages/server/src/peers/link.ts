@@ -30,7 +30,7 @@ export interface LinkParts {
   readonly channel: Channel;
   readonly limits: PeerLimits;
   readonly traffic: PeerTraffic;
-  readonly connection: Pick<OutgoingStreamOptions, 'credentials' | 'names'>;
+  readonly connection: Pick<OutgoingStreamOptions, 'dialTls' | 'names'>;
 }
 
 export interface LinkHost {

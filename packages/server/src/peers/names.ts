@@ -3,7 +3,7 @@
  *
  * A look-up holds one of the process's four pool threads until the resolver answers or gives up, which takes it much longer than
  * an attempt to connect. So there is one at a time for each name, shared by all attempts that want it, and only so many in all:
- * a name server that hangs cannot take every thread. grpc-js looks the name up again when it dials; by then the resolver
+ * a name server that hangs cannot take every thread. The socket looks the name up again when it connects; by then the resolver
  * has just answered.
  */
 import { lookup } from 'node:dns';

@@ -1,6 +1,5 @@
 /** What a member's network is made from, and every bound of it in one place, each with its reason. */
-import type { TlsOptions } from 'node:tls';
-import type { ChannelCredentials } from '@grpc/grpc-js';
+import type { ConnectionOptions as TlsConnectionOptions, TlsOptions } from 'node:tls';
 import type { EndpointUrl } from '../config/urls.ts';
 import type { Env } from '../env.ts';
 import type { MemberInfo } from '../member.ts';
@@ -35,7 +34,7 @@ export interface PeerNetworkOptions {
   /** `by` says that this member was removed from the cluster. At most once. */
   readonly onRemoved?: (by: bigint) => void;
   /** Presented to peers with an `https` URL. */
-  readonly credentials?: ChannelCredentials;
+  readonly dialTls?: TlsConnectionOptions;
   /** Of the listener, for `https` URLs. */
   readonly tls?: TlsOptions;
   /** Snapshots to one peer, bytes of content a second. */

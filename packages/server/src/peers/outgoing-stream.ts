@@ -7,11 +7,11 @@
  * It ends once, with the reason, and takes its connection along. What is written goes into the connection's buffers
  * until `inFlightBytes` are there and have not reached the socket; `hasRoom` says so, `onRoom` when that is over.
  */
-import type { ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js';
+import type { ClientCall } from '@quorate/grpc-server';
 import { parseUrl } from '../config/urls.ts';
 import type { Env, Timer } from '../env.ts';
 import { formatId } from '../membership/ids.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import { type CallMetadata, Connection, type ConnectionOptions } from './connection.ts';
 import { PeerError } from './errors.ts';
 import { decodeFrames, type Frame, FrameKind, readTexts } from './frames.ts';
 import { type Identity, parseId } from './handshake.ts';
@@ -23,7 +23,7 @@ export interface OutgoingStreamOptions extends ConnectionOptions {
   readonly names: Names;
   readonly url: string;
   readonly path: string;
-  readonly metadata: Metadata;
+  readonly metadata: CallMetadata;
   readonly own: Identity;
   readonly to: bigint;
   readonly handshakeMs: number;
@@ -44,9 +44,8 @@ export class OutgoingStream {
   readonly #listener: OutgoingStreamListener;
   #state: 'opening' | 'open' | 'ended' = 'opening';
   #connection: Connection | null = null;
-  #call: ClientDuplexStream<Buffer, Buffer> | null = null;
+  #call: ClientCall | null = null;
   #timer: Timer | null = null;
-  #inFlightBytes = 0;
   #calls = new Map<object, (error: Error) => void>();
 
   constructor(options: OutgoingStreamOptions, listener: OutgoingStreamListener) {
@@ -88,48 +87,41 @@ export class OutgoingStream {
   #dial(): void {
     const { url, path, metadata } = this.#options;
     this.#connection = new Connection(url, this.#options);
-    const call = this.#connection.stream(path, metadata);
-    this.#call = call;
-    call.on('data', (message: Buffer) => this.#receive(message));
-    call.on('error', (error: ServiceError) => {
-      this.end(new PeerError('PEER_UNREACHABLE', error.details || error.message));
+    this.#call = this.#connection.stream(path, metadata, {
+      onMessage: (message) => this.#receive(message),
+      onEnd: (_status, message) => {
+        this.end(new PeerError('PEER_UNREACHABLE', message === '' ? 'the peer ended the stream' : message));
+      },
+      onRoom: () => {
+        if (this.#state === 'open' && this.hasRoom) this.#listener.onRoom();
+      },
     });
-    call.on('end', () => this.end(new PeerError('PEER_UNREACHABLE', 'the peer ended the stream')));
   }
 
   get isOpen(): boolean {
     return this.#state === 'open';
   }
 
-  get inFlightBytes(): number {
-    return this.#inFlightBytes;
-  }
-
   get hasRoom(): boolean {
-    return this.#inFlightBytes < this.#options.inFlightBytes;
+    return this.#call !== null && this.#call.unsentBytes < this.#options.inFlightBytes;
   }
 
   /** Once it is open. @param message one gRPC message: the stream owns it from here on */
   write(message: Buffer): void {
     if (this.#state !== 'open') return;
-    this.#inFlightBytes += message.length;
     this.#options.traffic.sentBytes += message.length;
-    this.#call!.write(message, () => {
-      const wasFull = !this.hasRoom;
-      this.#inFlightBytes -= message.length;
-      if (wasFull && this.hasRoom && this.#state === 'open') this.#listener.onRoom();
-    });
+    this.#call!.write(message);
   }
 
   /** A unary call on the same connection. It ends with the stream. @returns cancels it */
   call(
     path: string,
-    metadata: Metadata,
+    metadata: CallMetadata,
     request: Buffer,
-    done: (error: Error | null, response: Buffer | undefined) => void,
+    done: (error: Error | null, response: Uint8Array | undefined) => void,
   ): () => void {
     const key = {};
-    const finish = (error: Error | null, response: Buffer | undefined): void => {
+    const finish = (error: Error | null, response: Uint8Array | undefined): void => {
       if (this.#calls.delete(key)) done(error, response);
     };
     this.#calls.set(key, (error) => finish(error, undefined));
@@ -157,7 +149,7 @@ export class OutgoingStream {
     this.#listener.onEnd(error);
   }
 
-  #receive(message: Buffer): void {
+  #receive(message: Uint8Array): void {
     try {
       for (const frame of decodeFrames(message)) {
         if (this.#state === 'ended') return;

@@ -10,9 +10,8 @@
  * member may have been down when they were added, or when a member's URLs changed; what they send is how it comes to know. So
  * callers say where they are reached, and count as peers there too for as long as they have a stream open here.
  *
- * Dialling is grpc-js; the listener is `@quorate/grpc-server`, which costs less per message, has its bounds for
- * hostile bytes already, and tells HTTP/1 apart. Peers README: `README.md` here. Read next: `handshake.ts`,
- * `link.ts`, `incoming.ts`.
+ * Both ends are `@quorate/grpc-server`'s: its listener has its bounds for hostile bytes already and tells HTTP/1 apart, its client
+ * costs a fraction of grpc-js a message. Peers README: `README.md` here. Read next: `handshake.ts`, `link.ts`, `incoming.ts`.
  */
 import { lstatSync, unlinkSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
@@ -307,7 +306,7 @@ class GrpcNetwork implements PeerNetwork {
     peer.setUrls([...listed, ...named.filter((url) => !listed.includes(url))]);
   }
 
-  /** grpc-js takes as long to load as half of a start, and a member alone has no use for it. */
+  /** A member alone has no use for what dials, and starts sooner without it. */
   loadDialling(): Promise<void> {
     this.#loading ??= import('./peer.ts').then(({ Peer }) => {
       this.#Peer = Peer;
@@ -356,7 +355,7 @@ class GrpcNetwork implements PeerNetwork {
   }
 
   #newPeer(peer: typeof Peer, to: bigint): Peer {
-    const { env, credentials, snapshotBytesPerSec } = this.#options;
+    const { env, dialTls, snapshotBytesPerSec } = this.#options;
     return new peer(
       {
         env,
@@ -364,7 +363,7 @@ class GrpcNetwork implements PeerNetwork {
         to,
         limits: this.#limits,
         traffic: this.#trafficOf(to),
-        connection: { names: this.#names, ...(credentials === undefined ? {} : { credentials }) },
+        connection: { names: this.#names, ...(dialTls === undefined ? {} : { dialTls }) },
         gate: this.#gate,
         snapshotBytesPerSec: snapshotBytesPerSec ?? Number.POSITIVE_INFINITY,
       },

@@ -151,7 +151,7 @@ export class Peer {
   }
 }
 
-function readAnswer(response: Buffer | undefined, done: CallDone): void {
+function readAnswer(response: Uint8Array | undefined, done: CallDone): void {
   let error: Error;
   try {
     const [outcome] = decodeFrames(response ?? new Uint8Array(0));

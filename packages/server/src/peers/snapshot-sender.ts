@@ -30,7 +30,7 @@ export interface SnapshotSenderParts {
   /** Infinity: no limit. */
   readonly bytesPerSec: number;
   readonly traffic: PeerTraffic;
-  readonly connection: Pick<OutgoingStreamOptions, 'credentials' | 'names'>;
+  readonly connection: Pick<OutgoingStreamOptions, 'dialTls' | 'names'>;
 }
 
 export class SnapshotSender {

@@ -1,9 +1,8 @@
 /** Whoever reaches the peer port: strangers, broken peers, other protocols. Nothing of it gets to the listeners (case 70). */
 import { connect } from 'node:net';
-import type { Metadata } from '@grpc/grpc-js';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Connection } from '../../src/peers/connection.ts';
+import { type CallMetadata, Connection } from '../../src/peers/connection.ts';
 import { decodeFrames, encodeFrames, FrameKind, frame, readTexts } from '../../src/peers/frames.ts';
 import { Path } from '../../src/peers/handshake.ts';
 import { helloMetadata } from '../../src/peers/hello.ts';
@@ -67,21 +66,21 @@ function reach(): Connection {
 /** Opens a stream, writes, and waits for its end. */
 function stream(
   path: string,
-  metadata: Metadata,
+  metadata: CallMetadata,
   messages: readonly Buffer[],
 ): Promise<{ kinds: number[]; refusal: string; status: string }> {
   return new Promise((resolve) => {
-    const call = reach().stream(path, metadata);
     const kinds: number[] = [];
     let refusal = '';
-    call.on('data', (message: Buffer) => {
-      for (const part of decodeFrames(message)) {
-        kinds.push(part.kind);
-        if (part.kind === FrameKind.refusal) refusal = readTexts(part, 'code').code;
-      }
+    const call = reach().stream(path, metadata, {
+      onMessage: (message) => {
+        for (const part of decodeFrames(message)) {
+          kinds.push(part.kind);
+          if (part.kind === FrameKind.refusal) refusal = readTexts(part, 'code').code;
+        }
+      },
+      onEnd: (_status, details) => resolve({ kinds, refusal, status: details }),
     });
-    call.on('error', () => {});
-    call.on('status', ({ details }: { details: string }) => resolve({ kinds, refusal, status: details }));
     for (const message of messages) call.write(message);
   });
 }
@@ -98,7 +97,7 @@ async function expectServiceForOthers(): Promise<void> {
   });
 }
 
-function changed(change: (metadata: Metadata) => void): Metadata {
+function changed(change: (metadata: Map<string, string>) => void): CallMetadata {
   const metadata = helloMetadata(ME, 2n, 'log');
   change(metadata);
   return metadata;
@@ -106,7 +105,7 @@ function changed(change: (metadata: Metadata) => void): Metadata {
 
 describe('strangers', () => {
   const message = encodeFrames([frame(FrameKind.message, Buffer.from('m'))]);
-  const refusals: [string, Metadata, string][] = [
+  const refusals: [string, CallMetadata, string][] = [
     ['of another cluster', helloMetadata({ ...ME, clusterId: 9n }, 2n), 'PEER_OTHER_CLUSTER'],
     ['who mean another member', helloMetadata(ME, 3n), 'PEER_OTHER_MEMBER'],
     ['who were removed', helloMetadata({ ...ME, memberId: REMOVED }, 2n), 'PEER_REMOVED'],
@@ -115,8 +114,8 @@ describe('strangers', () => {
     ['who are too old', helloMetadata({ ...ME, serverVersion: '3.5.9' }, 2n), 'PEER_VERSION'],
     ['who want newer', changed((metadata) => metadata.set('quorate-min-version', '3.8.0')), 'PEER_VERSION'],
     ['of another protocol', changed((metadata) => metadata.set('quorate-protocol', '2')), 'PEER_VERSION'],
-    ['without a version', changed((metadata) => metadata.remove('quorate-version')), 'PEER_VERSION'],
-    ['without a name', changed((metadata) => metadata.remove('quorate-from')), 'PEER_HANDSHAKE'],
+    ['without a version', changed((metadata) => metadata.delete('quorate-version')), 'PEER_VERSION'],
+    ['without a name', changed((metadata) => metadata.delete('quorate-from')), 'PEER_HANDSHAKE'],
     [
       'with an id that is none',
       changed((metadata) => metadata.set('quorate-from', '1'.repeat(17))),
@@ -133,7 +132,7 @@ describe('strangers', () => {
         expect(refusal).toBe(code);
         expect(status).not.toBe('');
       }
-      const answer = await new Promise<Buffer | undefined>((resolve) => {
+      const answer = await new Promise<Uint8Array | undefined>((resolve) => {
         const call = encodeFrames([frame(FrameKind.method, Buffer.from('ask')), frame(FrameKind.body)]);
         reach().unary(Path.call, metadata, call, (_error, response) => resolve(response));
       });
@@ -193,7 +192,7 @@ describe('strangers', () => {
 });
 
 describe('callers of this cluster that are not known as members here yet', () => {
-  const namely = (urls: string, memberId = 77n): Metadata => {
+  const namely = (urls: string, memberId = 77n): CallMetadata => {
     const metadata = helloMetadata({ ...ME, memberId }, 2n, 'log');
     metadata.set('quorate-peer-urls', urls);
     return metadata;
@@ -265,14 +264,15 @@ describe('callers of this cluster that are not known as members here yet', () =>
   });
 
   test('case-70 there is a bound to them, and a place is free again when one has left', async () => {
-    const welcomed = (metadata: Metadata): Promise<{ welcome: boolean; cancel: () => void }> =>
+    const welcomed = (metadata: CallMetadata): Promise<{ welcome: boolean; cancel: () => void }> =>
       new Promise((resolve) => {
-        const call = reach().stream(Path.messages, metadata);
-        call.on('error', () => {});
-        call.on('data', (message: Buffer) => {
-          const [first] = decodeFrames(message);
-          if (first!.kind !== FrameKind.welcome) expect(readTexts(first!, 'code').code).toBe('PEER_BUSY');
-          resolve({ welcome: first!.kind === FrameKind.welcome, cancel: () => call.cancel() });
+        const call = reach().stream(Path.messages, metadata, {
+          onMessage: (message) => {
+            const [first] = decodeFrames(message);
+            if (first!.kind !== FrameKind.welcome) expect(readTexts(first!, 'code').code).toBe('PEER_BUSY');
+            resolve({ welcome: first!.kind === FrameKind.welcome, cancel: () => call.cancel() });
+          },
+          onEnd() {},
         });
       });
     const many = Array.from({ length: 16 }, (_, number) =>
@@ -301,7 +301,7 @@ describe('callers of this cluster that are not known as members here yet', () =>
 
   test('what cannot be named is left out', () => {
     const peerUrls = () => ['anything', 'http://\u00fc:1', 'http://a,b:1', 'http://x:1'];
-    expect(helloMetadata({ ...ME, peerUrls }, 2n, 'log').get('quorate-peer-urls')).toEqual(['http://x:1']);
+    expect(helloMetadata({ ...ME, peerUrls }, 2n, 'log').get('quorate-peer-urls')).toBe('http://x:1');
   });
 });
 
@@ -359,7 +359,7 @@ describe('peers that break the protocol', () => {
 
   test('a call that is none is answered with an error', async () => {
     for (const request of [Buffer.from([1]), encodeFrames([messageFrame]), Buffer.alloc(0)]) {
-      const answer = await new Promise<Buffer | undefined>((resolve) => {
+      const answer = await new Promise<Uint8Array | undefined>((resolve) => {
         reach().unary(Path.call, helloMetadata(ME, 2n), request, (_error, response) => resolve(response));
       });
       expect(readTexts(decodeFrames(answer!)[0]!, 'code').code).toBe('PEER_PROTOCOL');

@@ -1,0 +1,32 @@
+/** What a client of this package is given and gives. */
+import type { Status } from '../handler.ts';
+
+export interface ClientOptions {
+  readonly scheme: 'http' | 'https';
+  /** Host and port, as the server is addressed. */
+  readonly authority: string;
+  /** Longest message taken: a longer one ends its call. */
+  readonly maxMessageBytes: number;
+  /** Once: the connection has ended, and every call was told. */
+  readonly onEnd?: (error: Error) => void;
+}
+
+export interface ClientCallListener {
+  /** @param message its bytes last for this turn only */
+  onMessage(message: Uint8Array): void;
+  /** Once, and nothing after it. Never before `call` returned, unless the connection had ended. */
+  onEnd(status: Status, message: string): void;
+  /** More of what was written may have left. */
+  onRoom?(): void;
+}
+
+export interface ClientCall {
+  /** One message: the call owns its bytes from here on. Ignored once the call has ended. */
+  write(message: Uint8Array): void;
+  /** Ends the call without a word to its listener. */
+  cancel(): void;
+  /** Of messages of this call: not sent yet, for lack of credit. */
+  readonly queuedBytes: number;
+  /** Those, and what the kernel has not taken of the whole connection. */
+  readonly unsentBytes: number;
+}
