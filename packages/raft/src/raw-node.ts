@@ -77,6 +77,8 @@ export class RawNode {
    * Takes a message from a peer (thesis §3.3). Stale, repeated and unexpected messages are ignored.
    * @param message kept: neither it nor the data of its entries may be changed afterwards
    * @throws ProtocolError for what no correct peer sends; the state is unchanged
+   * @throws InvariantError when peers and this node cannot all be right: two leaders in a term, a commit index beyond
+   *   what this node is known to have. Some node lost what it had promised to keep, or took the place of another
    */
   step(message: Message): void {
     step(this.#raft, message);

@@ -6,13 +6,13 @@
  *     term lower    a stale peer: ignore it, or tell it what it has missed
  */
 import { handleVoteRequest, learnFromRefusal } from './election.ts';
-import { ProtocolError } from './errors.ts';
 import { type Message, MessageType } from './message.ts';
 import type { Raft } from './raft.ts';
 import { stepCandidate } from './roles/candidate.ts';
 import { becomeFollower, stepFollower } from './roles/follower.ts';
 import { stepLeader } from './roles/leader.ts';
 import { NONE } from './types.ts';
+import { checkMessage } from './validity.ts';
 
 export function step(raft: Raft, message: Message): void {
   checkMessage(raft, message);
@@ -84,24 +84,4 @@ function answerStale(raft: Raft, message: Message): void {
     // this log: should it arrive late, at a leader of the term it names, it must not look like an acknowledgement.
     raft.send(message.from, { type: MessageType.appendResponse, reject: true });
   }
-}
-
-/** @throws ProtocolError for what no correct peer sends */
-function checkMessage(raft: Raft, message: Message): void {
-  if (message.to !== raft.id) throw new ProtocolError('the message is addressed to another node');
-  if (message.from === raft.id || message.from === NONE) {
-    throw new ProtocolError('the message does not name the peer it comes from');
-  }
-  const { type, entries } = message;
-  // Proposals are placed by the leader and carry neither index nor term.
-  if (type !== MessageType.append) return;
-  let index = message.index;
-  let term = message.logTerm;
-  for (const entry of entries) {
-    index += 1;
-    if (entry.index !== index) throw new ProtocolError('the entries of an append follow each other');
-    if (entry.term < term) throw new ProtocolError('terms never fall along the log');
-    term = entry.term;
-  }
-  if (term > message.term) throw new ProtocolError('no entry is newer than the leader that sends it');
 }
