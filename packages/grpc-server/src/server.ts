@@ -20,6 +20,7 @@ import { TokenBucket } from './http2/flood-guard.ts';
 import type { RequestHead } from './http2/request-head.ts';
 import type { Stream, StreamConsumer } from './http2/stream.ts';
 import { defaultLimits, type Limits } from './limits.ts';
+import { readDirectly } from './node/direct-read.ts';
 import { nodeEnv } from './node/env.ts';
 import { identifyPeer, isTls } from './node/peer.ts';
 import { sniffProtocol } from './node/sniff.ts';
@@ -129,7 +130,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
     this.#connections.add(connection);
     this.counters.connections++;
     this.counters.connectionsTotal++;
-    socket.on('data', (chunk: Buffer) => {
+    readDirectly(socket, (chunk) => {
       connection.receive(chunk);
       this.#spentChunks.add(chunk);
     });
