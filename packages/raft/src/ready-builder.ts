@@ -65,7 +65,7 @@ export class ReadyBuilder {
     const snapshot = incoming !== null && incoming !== this.#snapshot ? incoming : null;
     const entries = raft.log.takeUnpersisted();
     const sequence = raft.persistence.issue({
-      durableTo: entries.at(-1)?.index ?? snapshot?.meta.index ?? 0,
+      durableTo: entries.length > 0 ? raft.log.lastIndex : (snapshot?.meta.index ?? 0),
       snapshot,
       term: promises ? current.term : 0,
       ownVoteTerm: raft.ownVotePending ? raft.term : 0,
@@ -79,6 +79,7 @@ export class ReadyBuilder {
       this.#applyingBytes = 0;
     }
     const committedEntries = this.#takeCommitted();
+    const { messages, messagesAfterPersist } = raft.outbox.take();
     const readStates = raft.readStates;
     raft.readStates = [];
     return {
@@ -88,7 +89,8 @@ export class ReadyBuilder {
       snapshot,
       entries,
       mustSync: promises || entries.length > 0 || snapshot !== null,
-      ...raft.outbox.take(),
+      messages,
+      messagesAfterPersist,
       committedEntries,
       readStates,
       droppedReads: raft.forwardedReads.takeDropped(),

@@ -260,7 +260,7 @@ export class RaftLog {
     const high = this.appliable + 1;
     if (low >= high) return [];
     const entries = this.read(low, high, maxBytes);
-    this.#applying = entries.at(-1)!.index;
+    this.#applying = entries[entries.length - 1]!.index;
     return entries;
   }
 

@@ -53,7 +53,7 @@ export class Tail {
 
   /** Bytes of all entries after `index`; entries no longer in memory count nothing. */
   bytesAfter(index: number): number {
-    const last = this.#sums.at(-1) ?? this.#baseSum;
+    const last = this.#sums[this.#sums.length - 1] ?? this.#baseSum;
     if (this.#entries.length === this.#start) return 0;
     if (index < this.#firstIndex) return last - this.#baseSum;
     if (index >= this.nextIndex) return 0;
@@ -63,7 +63,7 @@ export class Tail {
   /** Adds an entry at `nextIndex`. */
   push(entry: Entry): void {
     assert(entry.index === this.nextIndex, 'tail: entries follow each other', entry.index, this.nextIndex);
-    const last = this.#sums.at(-1) ?? this.#baseSum;
+    const last = this.#sums[this.#sums.length - 1] ?? this.#baseSum;
     this.#entries.push(entry);
     this.#sums.push(last + entry.data.byteLength);
   }
