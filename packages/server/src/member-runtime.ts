@@ -4,6 +4,7 @@
  * Everything that happens is in `runtime/`: `core.ts` puts the parts together, `life.ts` shows the way from start to end.
  */
 import type { EventBatch, Store } from '@quorate/mvcc';
+import type { ConfState } from '@quorate/raft';
 import type { ProposalDone } from './consensus/proposals.ts';
 import type { ReadDone } from './consensus/reads.ts';
 import type { Env } from './env.ts';
@@ -25,6 +26,9 @@ export class MemberRuntime implements Member {
   readonly cluster: ClusterAdmin;
   readonly stopped: Promise<Error | null>;
   readonly #core: MemberCore;
+  /** What `#isLearner` is true of: every call asks, and looks ids up otherwise. */
+  #conf: ConfState | null = null;
+  #isLearner = true;
 
   constructor(parts: MemberParts) {
     this.env = parts.env;
@@ -91,7 +95,12 @@ export class MemberRuntime implements Member {
   }
 
   get isLearner(): boolean {
-    return !(this.#core.parts.confs.current?.voters.includes(this.memberId) ?? false);
+    const conf = this.#core.parts.confs.current;
+    if (conf !== this.#conf) {
+      this.#conf = conf;
+      this.#isLearner = conf === null || !conf.voters.includes(this.memberId);
+    }
+    return this.#isLearner;
   }
 
   get pendingProposals(): number {

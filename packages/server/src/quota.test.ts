@@ -49,7 +49,9 @@ describe('quota', () => {
     expect(quota.fits(10)).toBe(true);
     size = 2000;
     expect(quota.fits(10)).toBe(true);
-    env.advance(50);
+    env.advance(100);
+    expect(quota.fits(10)).toBe(true);
+    env.advance(1);
     expect(quota.fits(10)).toBe(false);
   });
 });

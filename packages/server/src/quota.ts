@@ -9,8 +9,8 @@ import type { Operation, TxnStep } from './operations.ts';
 
 const PUT_BYTES = 256;
 const LEASE_BYTES = 64;
-/** How long a size may be used again: asking costs a system call or two, and every write asks. */
-const SIZE_MAX_AGE_MS = 20;
+/** How long a size may be used again: asking costs a call into LMDB, and every write asks. etcd's own is as old, its backend's batch. */
+const SIZE_MAX_AGE_MS = 100;
 
 export function costBytes(operation: Operation | TxnStep): number {
   switch (operation.kind) {

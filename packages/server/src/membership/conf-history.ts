@@ -16,7 +16,7 @@ export class ConfHistory {
   }
 
   get current(): ConfState | null {
-    return this.#entries.at(-1)?.conf ?? null;
+    return this.#entries[this.#entries.length - 1]?.conf ?? null;
   }
 
   /** Index of the newest change known here; 0 when there is none. */
