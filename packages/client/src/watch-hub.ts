@@ -48,6 +48,8 @@ export class WatchHub implements WatchCarrier {
   private readonly watches = new Set<Watch>();
   private stream: OpenStream | null = null;
   private opening = false;
+  /** Asked for while there was no stream to ask on. */
+  private progressWanted = false;
   private backoffMs: number = defaults.watchBackoffMs.first;
 
   constructor(session: Session, requireLeader: boolean) {
@@ -74,7 +76,8 @@ export class WatchHub implements WatchCarrier {
 
   /** Asks the server how far the stream has come; each watch gets a progress report when all are up to date. */
   requestProgress(): void {
-    this.stream?.bidi.call.write({ progressRequest: {} });
+    if (this.stream) this.send(this.stream, { progressRequest: {} });
+    else this.progressWanted = this.watches.size > 0;
   }
 
   resume(watch: Watch): void {
@@ -132,6 +135,8 @@ export class WatchHub implements WatchCarrier {
       this.broken(stream, localError('CONNECTION_LOST', 'the server ended the stream')),
     );
     for (const watch of this.watches) if (!watch.parked) this.create(stream, watch);
+    if (this.progressWanted) this.send(stream, { progressRequest: {} });
+    this.progressWanted = false;
   }
 
   private create(stream: OpenStream, watch: Watch): void {

@@ -139,6 +139,15 @@ describe.skipIf(!installed)('against etcd', () => {
     expect((await batches.next()).done).toBe(true);
   });
 
+  test('progress that is asked for before there is a stream is told when there is one', async () => {
+    await using fresh = connect(server.endpoint);
+    const watch = fresh.watch('w/nothing');
+    fresh.requestWatchProgress();
+    const { value } = await watch[Symbol.asyncIterator]().next();
+    expect((value as WatchBatch).events).toEqual([]);
+    expect((value as WatchBatch).header.revision).toBe((await watch.created).revision);
+  });
+
   test('sem-111 a watch from a compacted revision ends with the compact revision', async () => {
     const { header } = await client.kv.put('x', '1');
     const { header: later } = await client.kv.put('x', '2');
