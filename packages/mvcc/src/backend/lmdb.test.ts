@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { backendContract } from './backend.contract.ts';
 import { lmdbBackend } from './lmdb.ts';
 
@@ -135,6 +135,36 @@ test('sizes: pages freed by removals are not in use, and the file keeps them', (
   const after = reader.stats();
   expect(after.usedBytes).toBeLessThan(200_000);
   expect(after.fileBytes).toBeGreaterThanOrEqual(before.fileBytes);
+  writer.close();
+  reader.close();
+  destroy();
+});
+
+test('gets share a snapshot for a while, with one timer for all of them, and then see what is newer', () => {
+  const { directory, destroy } = withDirectory();
+  filled(directory);
+  const backend = lmdbBackend({ directory, mapSizeBytes });
+  const reader = backend.openReader();
+  const writer = backend.openWriter();
+  const key = Buffer.from('key 1');
+  const read = () => Buffer.from(reader.get('head', key)!).toString('latin1', 0, 5);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    read();
+    writer.write((tx) => tx.put('head', key, Buffer.from('newer')));
+    for (let turn = 0; turn < 20; turn++) {
+      expect(read()).not.toBe('newer');
+      vi.advanceTimersByTime(2);
+    }
+    // Ours, and the binding's own for the first.
+    expect(timers.mock.calls.length).toBeLessThanOrEqual(2);
+    vi.advanceTimersByTime(100);
+    expect(read()).toBe('newer');
+    timers.mockRestore();
+  } finally {
+    vi.useRealTimers();
+  }
   writer.close();
   reader.close();
   destroy();

@@ -20,7 +20,7 @@ import {
   statfsSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { copyBytes } from '../bytes.ts';
 import { TABLE_NAMES } from '../tables.ts';
 import {
@@ -369,15 +369,38 @@ function syncPath(path: string): void {
   }
 }
 
+/** Pages that are freed meanwhile cannot be used again: short for a writer, long beside what a lone get costs. */
+const HOLD_MS = 100;
+
 class LmdbReader implements BackendReader {
   readonly #opened: Opened;
+  /**
+   * What gets see. The binding's own snapshot ends a millisecond after it began, by a timer that a lone get pays for, and that wakes an
+   * idle loop.
+   */
+  #held: Snapshot | null = null;
+  #release: NodeJS.Timeout | null = null;
 
   constructor(opened: Opened) {
     this.#opened = opened;
   }
 
   get(table: TableName, key: Uint8Array): Uint8Array | undefined {
-    return getFrom(this.#opened.tables[table]!, key);
+    return getFrom(this.#opened.tables[table]!, key, this.#held ?? this.#hold());
+  }
+
+  #hold(): Snapshot {
+    this.#held = { transaction: this.#opened.root.useReadTransaction() };
+    this.#release = setTimeout(() => this.#letGo(), HOLD_MS);
+    this.#release.unref();
+    return this.#held;
+  }
+
+  #letGo(): void {
+    if (this.#release !== null) clearTimeout(this.#release);
+    this.#release = null;
+    this.#held?.transaction.done();
+    this.#held = null;
   }
 
   scan: BackendReader['scan'] = (table, range, visit) => scanOf(this.#opened.tables[table]!, range, visit);
@@ -388,6 +411,7 @@ class LmdbReader implements BackendReader {
   }
 
   refresh(): void {
+    this.#letGo();
     (this.#opened.root as unknown as { resetReadTxn(): void }).resetReadTxn();
   }
 
@@ -396,6 +420,7 @@ class LmdbReader implements BackendReader {
   }
 
   close(): void {
+    this.#letGo();
     void this.#opened.root.close();
   }
 }
@@ -442,15 +467,23 @@ interface AppendDatabase {
   putSync(key: Uint8Array, value: Uint8Array, options: { append: true }): boolean;
 }
 
+interface Snapshot {
+  readonly transaction: Transaction;
+}
+
 interface FastDatabase {
-  getBinaryFast(key: Uint8Array): (Uint8Array & { isGlobal?: boolean }) | undefined;
+  getBinaryFast(key: Uint8Array, snapshot?: Snapshot): (Uint8Array & { isGlobal?: boolean }) | undefined;
   lastSize: number;
 }
 
-function getFrom(database: Database<Uint8Array, Uint8Array>, key: Uint8Array): Uint8Array | undefined {
+function getFrom(
+  database: Database<Uint8Array, Uint8Array>,
+  key: Uint8Array,
+  snapshot?: Snapshot,
+): Uint8Array | undefined {
   if (key.length === 0) return undefined;
   const fast = database as unknown as FastDatabase;
-  const bytes = fast.getBinaryFast(key);
+  const bytes = fast.getBinaryFast(key, snapshot);
   if (bytes === undefined) return undefined;
   // The buffer that every get reuses has a `length` of its own making: take exactly what was read.
   return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, fast.lastSize);
