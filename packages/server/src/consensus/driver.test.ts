@@ -128,6 +128,36 @@ describe('a cluster of one', () => {
     expect(syncs() - before).toBe(1);
   });
 
+  test('what comes in the polls that follow is part of the same append, as long as each brings some, and not for ever', () => {
+    const sizesOf = (arrivals: readonly number[]): number[] => {
+      const env = new SimEnv(1);
+      const member = start({ env, disk: new SimDisk(new Random(1)) });
+      env.settle();
+      const sizes: number[] = [];
+      const append = member.wal.append.bind(member.wal);
+      member.wal.append = (batch, done) => {
+        sizes.push(batch.entries.length);
+        append(batch, done);
+      };
+      const arrive = (poll: number): void => {
+        for (let i = 0; i < arrivals[poll]!; i++) member.propose(`${poll}.${i}`);
+        if (poll + 1 < arrivals.length) env.afterPoll(() => arrive(poll + 1));
+      };
+      arrive(0);
+      env.settle();
+      expect(member.applied).toHaveLength(arrivals.reduce((sum, count) => sum + count, 0));
+      return sizes;
+    };
+    expect(sizesOf([2, 1, 3])).toEqual([6]);
+    // A poll that brings none ends it.
+    expect(sizesOf([2, 1, 0, 1])[0]).toBe(3);
+    // So does the number of looks.
+    expect(sizesOf(Array(20).fill(2))[0]).toBe(10);
+    // Who is alone does not wait for a second look.
+    expect(sizesOf([1, 0, 1])).toEqual([1, 1]);
+    expect(sizesOf([1, 1])).toEqual([1, 1]);
+  });
+
   test('an append may block when nobody waits for anything else: no earlier proposal, no read', () => {
     const appendsOf = (work: (member: ReturnType<typeof start>) => void): (boolean | undefined)[] => {
       const env = new SimEnv(1);
@@ -286,6 +316,53 @@ describe('a cluster of three', () => {
     // Two appends for each of two followers; what told them of the commits is not among them.
     expect(answers).toHaveLength(4);
     expect(new Set(answers).size).toBe(4);
+  });
+
+  test('what followers pass on during an append is part of the next one, beside what the leader was asked itself', () => {
+    const { env, members, leader } = cluster(7);
+    env.advance(5030);
+    const own = leader();
+    const sizes: number[] = [];
+    let isHeld = true;
+    const held: (() => void)[] = [];
+    const append = own.wal.append.bind(own.wal);
+    own.wal.append = (batch, done) => {
+      sizes.push(batch.entries.length);
+      append(batch, (error) => (isHeld ? held.push(() => done(error)) : done(error)));
+    };
+    own.propose('first');
+    env.settle();
+    for (const member of members) member.propose('later');
+    env.advance(30);
+    expect(sizes).toEqual([1]);
+    isHeld = false;
+    for (const done of held) done();
+    env.advance(30);
+    expect(sizes.slice(0, 2)).toEqual([1, 3]);
+    for (const { applied } of members) expect(applied).toEqual(['first', 'later', 'later', 'later']);
+  });
+
+  test('what followers pass on beyond the bytes of an append is left to the bounds of raft at once', () => {
+    const { env, members, leader } = cluster(7);
+    env.advance(5030);
+    const own = leader();
+    // The first append does not end.
+    own.wal.append = () => {};
+    own.propose('first');
+    env.settle();
+    const taken: number[] = [];
+    const step = own.node.step.bind(own.node);
+    own.node.step = (message) => {
+      if (message.type === MessageType.propose) taken.push(message.entries.length);
+      step(message);
+    };
+    const follower = members.find((member) => member !== own)!;
+    for (let i = 0; i < 3; i++) follower.propose('x'.repeat(1024 * 1024));
+    env.advance(30);
+    expect(taken).toEqual([]);
+    for (let i = 0; i < 2; i++) follower.propose('x'.repeat(1024 * 1024));
+    env.advance(30);
+    expect(taken.reduce((sum, count) => sum + count, 0)).toBe(5);
   });
 
   test('case-27 a leader cut off confirms no read and applies nothing; the others go on', () => {

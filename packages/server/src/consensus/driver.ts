@@ -23,6 +23,8 @@ import { exponentialBuckets, Histogram } from '../histogram.ts';
 import type { PeerReport } from '../network.ts';
 import { ConfigChanges } from './config-changes.ts';
 import type { DriverHost, DriverOptions, DriverParts } from './driver-contract.ts';
+import { Gathering } from './gathering.ts';
+import { PassedOn } from './passed-on.ts';
 import { Sender } from './sender.ts';
 import { type ReceivedSnapshot, SnapshotReceiver } from './snapshot-receiver.ts';
 
@@ -44,6 +46,8 @@ export class Driver {
   readonly #host: DriverHost;
   /** Sequences of proposals that raft has not taken yet, oldest first. */
   #unsubmitted: number[] = [];
+  readonly #passedOn = new PassedOn();
+  readonly #gathering: Gathering;
   readonly #changes: ConfigChanges;
   readonly #sender: Sender;
   readonly #steps: Step[] = [];
@@ -69,6 +73,11 @@ export class Driver {
     this.#parts = parts;
     this.#options = options;
     this.#host = host;
+    this.#gathering = new Gathering(parts.env, {
+      count: () => this.#unsubmitted.length + this.#passedOn.count,
+      hasCompany: () => parts.proposals.size + this.#passedOn.count > 1,
+      done: () => this.#turn(),
+    });
     this.#changes = new ConfigChanges(parts.node, parts.proposals, parts.env);
     this.#sender = new Sender(parts.network, parts.images, parts.env.log);
     const status = parts.node.status();
@@ -102,7 +111,7 @@ export class Driver {
     return this.#committedIndex;
   }
 
-  /** Proposals that wait for a leader or for the append under way. */
+  /** Proposals that wait for a leader, for the append under way, or for others. */
   get unsubmittedCount(): number {
     return this.#unsubmitted.length;
   }
@@ -120,7 +129,7 @@ export class Driver {
   propose(sequence: number): void {
     this.#unsubmitted.push(sequence);
     // While an append is under way its completion begins the next turn.
-    if (this.#appendsUnderWay === 0) this.#schedule();
+    if (this.#appendsUnderWay === 0) this.#gathering.begin();
   }
 
   /** Queues a change of the configuration that is already among `proposals`. */
@@ -218,7 +227,9 @@ export class Driver {
   }
 
   #submitProposals(): void {
-    if (this.#appendsUnderWay > 0 || this.#unsubmitted.length === 0) return;
+    if (this.#gathering.isOpen || this.#appendsUnderWay > 0) return;
+    for (const message of this.#passedOn.take()) this.#take(message);
+    if (this.#unsubmitted.length === 0) return;
     const { node, proposals } = this.#parts;
     const queue = this.#unsubmitted;
     let taken = 0;
@@ -367,7 +378,11 @@ export class Driver {
       if (message.from !== from) throw new ProtocolError('message names another sender');
       // Content comes with `onSnapshot` alone.
       if (message.type === MessageType.snapshot) throw new ProtocolError('a snapshot without its content');
-      if (message.type === MessageType.propose) this.#host.checkPassedOn?.(message.entries);
+      if (message.type === MessageType.propose) {
+        this.#host.checkPassedOn?.(message.entries);
+        this.#passOn(message);
+        return;
+      }
       this.#parts.node.step(message);
     } catch (error) {
       this.#blame(from, error as Error);
@@ -375,14 +390,26 @@ export class Driver {
     this.#schedule();
   }
 
+  #passOn(message: Message): void {
+    this.#passedOn.add(message);
+    if (this.#passedOn.bytes > APPEND_BYTES) {
+      // What raft takes it bounds, and drops beyond.
+      for (const one of this.#passedOn.take()) this.#step(one);
+    } else if (this.#appendsUnderWay === 0) this.#gathering.begin();
+  }
+
   #step(message: Message): void {
     if (this.#ended) return;
+    this.#take(message);
+    this.#schedule();
+  }
+
+  #take(message: Message): void {
     try {
       this.#parts.node.step(message);
     } catch (error) {
       this.#blame(message.from, error as Error);
     }
-    this.#schedule();
   }
 
   /** @param error the sender's fault, or else ours */
