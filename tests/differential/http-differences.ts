@@ -87,6 +87,19 @@ export const HTTP_DIFFERENCES: readonly HttpDifference[] = [
         : null,
   },
   {
+    name: 'bytes that are no UTF-8 are refused',
+    reason: 'protojson refuses what jsonpb read as U+FFFD',
+    translate: (_, theirs, ours) =>
+      refusesJson(ours) && /invalid UTF-8$/.test(String((ours.body as Tree).message))
+        ? json(
+            400,
+            3,
+            String((ours.body as Tree).message),
+            withoutFields(theirs, 'grpc-metadata-content-type'),
+          )
+        : null,
+  },
+  {
     name: 'more ways to write a number or bytes',
     reason: 'protojson takes 1e1 for 10, and base64 without padding or with the URL-safe alphabet',
     translate: (_, theirs, ours) =>

@@ -7,7 +7,7 @@ export interface HttpStep {
   readonly method?: string;
   readonly path: string;
   /** As sent; an object is sent as JSON. */
-  readonly body?: string | Readonly<Record<string, unknown>>;
+  readonly body?: string | Uint8Array | Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -27,11 +27,15 @@ const HEADERS = [
   'grpc-metadata-content-type',
   'x-content-type-options',
   'allow',
+  'location',
 ] as const;
 
 export function exchange(endpoint: string, step: HttpStep): Promise<HttpOutcome> {
   const [host, port] = endpoint.split(':');
-  const body = typeof step.body === 'object' ? JSON.stringify(step.body) : step.body;
+  const body =
+    typeof step.body === 'object' && !(step.body instanceof Uint8Array)
+      ? JSON.stringify(step.body)
+      : step.body;
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {

@@ -147,6 +147,8 @@ const CASES: Readonly<Record<string, readonly HttpStep[]>> = {
     post('kv/txn', '{"success":{}}'),
     post('kv/txn', '{"success":[[]]}'),
     post('kv/txn', '{"success":[1]}'),
+    post('kv/range', Buffer.from(`{"key":"${a}","x":"\xff"}`, 'latin1')),
+    post('kv/range', Buffer.from('{"key":\xff}', 'latin1')),
   ],
   'paths and methods': [
     get('/v3/kv/range'),
@@ -154,6 +156,13 @@ const CASES: Readonly<Record<string, readonly HttpStep[]>> = {
     { method: 'PUT', path: '/v3/kv/range', body: '{}' },
     post('kv/nope', '{}'),
     post('', '{}'),
+    ...['//health', '/./health?serializable=true', '/x/../version', '//metrics', '/health/'].map((path) =>
+      get(path),
+    ),
+    { method: 'HEAD', path: '//health' },
+    { path: '//v3/kv/range', body: '{}' },
+    { path: '/v3//kv/../kv/range?x', body: '{}' },
+    { path: '/v3/kv/range/', body: '{}' },
     get('/'),
     get('/nope'),
     { method: 'OPTIONS', path: '/v3/kv/range' },

@@ -13,11 +13,13 @@ import { etcdApi } from '@quorate/proto';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Member } from '../member.ts';
 import { Access, type AccessRules, hostRefusal } from './access.ts';
+import { cleanPath, movedPage } from './clean-path.ts';
 import { type Gateway, send } from './gateway/gateway.ts';
 import { PREFIXES } from './gateway/routes.ts';
 import { WebSocketStreams } from './gateway/web-socket.ts';
 import { Health } from './health.ts';
 import { anotherTurn } from './turns.ts';
+import { refuseUnreadable } from './unreadable.ts';
 
 export interface HttpAppOptions {
   readonly surface: 'client' | 'metrics';
@@ -42,6 +44,7 @@ const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' };
 /** What Go sends with every plain error. */
 const ERROR_TEXT = { ...TEXT, 'X-Content-Type-Options': 'nosniff' };
 const JSON_TYPE = { 'Content-Type': 'application/json' };
+const HTML = { 'Content-Type': 'text/html; charset=utf-8' };
 
 /** A head that does not come, or does not end. */
 const HEAD_TIMEOUT_MS = 60_000;
@@ -54,6 +57,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     exposeHeadRoutes: false,
     routerOptions: { caseSensitive: true, maxParamLength: 256 },
     return503OnClosing: false,
+    clientErrorHandler: refuseUnreadable,
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
       send(request.raw, reply.raw, 400, ERROR_TEXT, '400 Bad Request');
@@ -249,15 +253,27 @@ class Face {
 
   /** What no route takes, in the words of the part that would have. */
   #notFound(request: IncomingMessage, response: ServerResponse): void {
-    const path = (request.url ?? '').replace(/\?.*$/s, '');
-    const prefix = PREFIXES.find((each) => path.startsWith(`${each}/`));
-    if (prefix !== undefined && this.#options.gateway !== null) {
-      const isKnown = this.#options.gateway.routes.some((route) => prefix + route.path === path);
-      if (isKnown) send(request, response, 501, JSON_TYPE, '{"code":12,"message":"Method Not Allowed"}');
+    const { url = '' } = request;
+    const path = url.replace(/\?.*$/s, '');
+    const clean = cleanPath(path);
+    if (clean !== path && (this.#isRoute(clean) || this.#getPaths.has(clean) || clean === '/metrics')) {
+      const location = clean + url.slice(path.length);
+      if (request.method === 'GET' || request.method === 'HEAD') {
+        send(request, response, 301, { ...HTML, Location: location }, movedPage(location));
+      } else send(request, response, 301, { Location: location }, '');
+    } else if (PREFIXES.some((each) => path.startsWith(`${each}/`)) && this.#options.gateway !== null) {
+      if (this.#isRoute(path))
+        send(request, response, 501, JSON_TYPE, '{"code":12,"message":"Method Not Allowed"}');
       else send(request, response, 404, JSON_TYPE, '{"code":5,"message":"Not Found"}');
     } else if (this.#getPaths.has(path)) {
       send(request, response, 405, { ...ERROR_TEXT, Allow: 'GET' }, 'Method Not Allowed\n');
     } else send(request, response, 404, ERROR_TEXT, '404 page not found\n');
+  }
+
+  /** Of the gateway, whatever the method. */
+  #isRoute(path: string): boolean {
+    const prefix = PREFIXES.find((each) => path.startsWith(`${each}/`));
+    return this.#options.gateway?.routes.some((route) => prefix + route.path === path) ?? false;
   }
 
   // ── Status ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -111,6 +111,23 @@ describe('calls', () => {
     expect(await ask(port, { path: '/%zz', method: 'POST', body: 'x' })).toMatchObject({ status: 400 });
   });
 
+  test('a path that is not clean leads to the one that is', async () => {
+    expect(await ask(port, '//health?a=<"&\'')).toMatchObject({
+      status: 301,
+      headers: { location: '/health?a=<"&\'', 'content-type': 'text/html; charset=utf-8' },
+      body: '<a href="/health?a=&lt;&#34;&amp;&#39;">Moved Permanently</a>.\n\n',
+    });
+    expect(await ask(port, { path: '/v3/x/.././/kv/range', body: '{}' })).toMatchObject({
+      status: 301,
+      headers: { location: '/v3/kv/range' },
+      body: '',
+    });
+    expect((await ask(port, '//metrics')).headers.location).toBe('/metrics');
+    for (const path of ['//else.where', '/..//\\else.where', '//nope', '/health/']) {
+      expect(await ask(port, path)).toMatchObject({ status: 404, body: '404 page not found\n' });
+    }
+  });
+
   test('a request that is too large for the log, and one that is too large for a message', async () => {
     const value = (bytes: number): string =>
       JSON.stringify({ key: b64('k'), value: Buffer.alloc(bytes).toString('base64') });

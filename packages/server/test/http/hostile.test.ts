@@ -43,6 +43,7 @@ describe('case-66 bodies', () => {
     ['control characters', '{"success":"\u0000"}'],
     ['half a string', '{"success":"'],
     ['bytes that are no text', Buffer.from([0x7b, 0xff, 0xfe, 0x7d])],
+    ['bytes that are no UTF-8 in a string', Buffer.from('{"x":"\xff"}', 'latin1')],
     ['a lone surrogate', '{"peerURLs":["\\ud800"]}', '/v3/cluster/member/add'],
   ])('%s: 400', async (_, body, path = '/v3/kv/txn') => {
     const answer = await post(body, path);
@@ -184,6 +185,76 @@ test('case-66 any bytes on the port: an answer or a closed connection', async ()
     ),
     { numRuns: 150 },
   );
+});
+
+describe('case-66 WebSockets', () => {
+  const HEAD =
+    'GET /v3/watch HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+  const open = async (): Promise<RawSocket> => {
+    const socket = raw(HEAD);
+    await socket.until(({ received }) => received.includes('\r\n\r\n'));
+    return socket;
+  };
+  /** A text message of so many bytes, of which `missing` do not come. */
+  const message = (bytes: number, missing: number): Buffer => {
+    const frame = Buffer.alloc(14 + bytes - missing, 'x');
+    frame.writeUInt16BE(0x81ff);
+    frame.writeBigUInt64BE(BigInt(bytes), 2);
+    frame.fill(0, 10, 14);
+    return frame;
+  };
+  const ping = Buffer.from([0x89, 0x81, 0, 0, 0, 0, 0x70]);
+
+  test('messages that begin and do not end share the room of unfinished bodies', async () => {
+    const slow: RawSocket[] = [];
+    // 36 of 2 MB are more than 64 MiB; those that come last are refused.
+    for (let count = 0; count < 36; count++) slow.push((await open()).send(message(2_000_000, 1)));
+    await Promise.race(slow.map((socket) => socket.until(({ closed }) => closed)));
+    expect(slow.filter(({ closed }) => closed).length).toBeLessThan(10);
+    // The room is free again when they have gone.
+    for (const socket of slow) socket.end();
+    await expect
+      .poll(async () => (await call(port, 'kv/put', { key: b64('k') })).status, { timeout: 60_000 })
+      .toBe(200);
+    const next = await open();
+    next.send(message(32, 0));
+    await next.until(({ received }) => received.includes('"error":{"code":3'));
+  });
+
+  test('pings take no room', async () => {
+    const socket = await open();
+    for (let count = 0; count < 100; count++) {
+      socket.received = '';
+      socket.send(ping);
+      await socket.until(({ received }) => received.length >= 3);
+    }
+    socket.send(message(32, 0));
+    await socket.until(({ received }) => received.includes('"error":{"code":3'));
+  });
+});
+
+describe('case-66 what cannot be read as HTTP', () => {
+  test.each([
+    ['G@T /version HTTP/1.1\r\n\r\n', '400 Bad Request'],
+    ['POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', '400 Bad Request'],
+    [`GET /version HTTP/1.1\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`, '431 Request Header Fields Too Large'],
+  ])('%.60j is answered in plain text, and the connection ends', async (text, refusal) => {
+    const socket = raw(text);
+    await socket.until(({ closed }) => closed);
+    expect(socket.received).toBe(
+      `HTTP/1.1 ${refusal}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${refusal}`,
+    );
+  });
+
+  test('an answer under way is cut: no second head in its body', async () => {
+    const socket = raw('POST /v3/watch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const create = `{"create_request":{"key":"${b64('cut')}"}}`;
+    socket.send(`${create.length.toString(16)}\r\n${create}\r\n`);
+    await socket.until(({ received }) => received.includes('"created":true'));
+    socket.send('this is no chunk\r\n');
+    await socket.until(({ closed }) => closed);
+    expect(socket.received.split('HTTP/1.1')).toHaveLength(2);
+  });
 });
 
 test('a range over 100,000 keys is written in slices: others are served meanwhile', async () => {

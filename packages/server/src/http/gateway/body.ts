@@ -1,6 +1,7 @@
 /**
  * Request bodies: whole and bounded for calls with one request, one JSON value after the other for streams.
  */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import type { Env } from '../../env.ts';
@@ -12,7 +13,7 @@ const BODY_TIMEOUT_MS = 60_000;
 /** Pieces of an object that are kept apart: each takes more room than its characters. */
 const MAX_PARTS = 1_024;
 
-export type BodyProblem = 'too-large' | 'timeout' | 'aborted' | 'crowded';
+export type BodyProblem = 'too-large' | 'timeout' | 'aborted' | 'crowded' | 'no-text';
 
 /** Of all bodies together that have begun and not ended: many slow callers may hold no more than this. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
@@ -61,8 +62,10 @@ export class BodyBytes {
     this.#length = needed;
   }
 
-  text(): string {
-    return this.#memory.toString('utf8', 0, this.#length);
+  /** Null when it is no UTF-8: what stood in for the bytes that are none would be taken for the caller's. */
+  text(): string | null {
+    const bytes = this.#memory.subarray(0, this.#length);
+    return isUtf8(bytes) ? bytes.toString('utf8') : null;
   }
 }
 
@@ -88,7 +91,9 @@ export function readBody(
     request.off('data', onData);
     request.off('end', onEnd);
     request.off('close', onClose);
-    done(problem, problem === null ? body.text() : '');
+    const text = problem === null ? body.text() : '';
+    if (text === null) done('no-text', '');
+    else done(problem, text);
   };
   const onData = (part: Buffer): void => {
     if (body.length + part.length > maxBytes) finish('too-large');

@@ -336,6 +336,8 @@ function refuseBody(request: IncomingMessage, response: ServerResponse, problem:
     sendError(request, response, Status.DEADLINE_EXCEEDED, 'request body did not arrive in time', 408);
   } else if (problem === 'crowded') {
     sendError(request, response, Status.RESOURCE_EXHAUSTED, 'too many request bodies are under way', 429);
+  } else if (problem === 'no-text') {
+    sendError(request, response, Status.INVALID_ARGUMENT, 'proto: syntax error: invalid UTF-8');
   } else response.destroy();
 }
 

@@ -80,3 +80,24 @@ test('case-66 objects that streams begin and do not end share the room of unfini
   expect(room.take(MANY_BYTES)).toBe(true);
   expect(room.take(1)).toBe(false);
 });
+
+test('case-66 what is on its way to a stream counts until it is there', () => {
+  const room = new BodyRoom();
+  const open = streams(room);
+  expect(room.take(ROOM_BYTES - MANY_BYTES)).toBe(true);
+  const first = open();
+  first.call.expect(MANY_BYTES);
+  expect(room.take(1)).toBe(false);
+  // It was no message after all.
+  first.call.expect(0);
+  expect(room.take(MANY_BYTES)).toBe(true);
+  room.give(MANY_BYTES);
+  first.call.expect(MANY_BYTES);
+  first.call.feed(Buffer.from('{}'));
+  expect(first.seen.messages).toBe(1);
+  expect(room.take(MANY_BYTES)).toBe(true);
+  const second = open();
+  second.call.expect(1);
+  second.settle();
+  expect(second.seen.status).toBe(Status.RESOURCE_EXHAUSTED);
+});

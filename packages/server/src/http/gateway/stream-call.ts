@@ -44,8 +44,9 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
   readonly #splitter: ObjectSplitter;
   readonly #maxMessageBytes: number;
   readonly #room: BodyRoom;
-  /** Taken from `#room` for what waits in `#splitter`. */
+  /** Taken from `#room` for what waits in `#splitter`, and for what is on its way to it. */
   #heldBytes = 0;
+  #comingBytes = 0;
   #listener: StreamListener | null = null;
   #paused = false;
   #delivering = false;
@@ -77,7 +78,14 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
 
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** So many bytes are held elsewhere until the next `feed`. */
+  expect(bytes: number): void {
+    this.#comingBytes = bytes;
+    this.#hold();
+  }
+
   feed(bytes: Buffer): void {
+    this.#comingBytes = 0;
     if (this.isEnded) return;
     this.#splitter.feed(bytes);
     this.#deliver();
@@ -87,13 +95,13 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
   /** Many callers that begin a large object and do not end it may hold no more together than those of whole bodies. */
   #hold(): void {
     if (this.isEnded) return;
-    const { heldCharacters } = this.#splitter;
-    if (heldCharacters <= this.#heldBytes) this.#room.give(this.#heldBytes - heldCharacters);
-    else if (!this.#room.take(heldCharacters - this.#heldBytes)) {
+    const bytes = this.#splitter.heldCharacters + this.#comingBytes;
+    if (bytes <= this.#heldBytes) this.#room.give(this.#heldBytes - bytes);
+    else if (!this.#room.take(bytes - this.#heldBytes)) {
       this.abort('cancelled', Status.RESOURCE_EXHAUSTED, 'too many request bodies are under way');
       return;
     }
-    this.#heldBytes = heldCharacters;
+    this.#heldBytes = bytes;
   }
 
   protected override conclude(status: Status): boolean {

@@ -16,6 +16,12 @@ import type { LineSink } from './stream-call.ts';
 
 /** Bytes in the socket's queue from which on the handler is asked to wait. */
 const HIGH_WATER_BYTES = 256 * 1024;
+/** Reads that one unfinished frame may take: each takes more room than its bytes. */
+const MAX_READS = 8_192;
+/** A frame of a client that says little: two bytes, and four that mask its text. */
+const SMALL_HEAD_BYTES = 6;
+/** What may be held of a caller that has been told the end, and has to answer that before it is gone. */
+const MAX_LATE_BYTES = 64 * 1024;
 
 export class WebSocketStreams {
   readonly #gateway: Gateway;
@@ -26,6 +32,7 @@ export class WebSocketStreams {
     this.#server = new WebSocketServer({
       noServer: true,
       maxPayload: gateway.maxBodyBytes,
+      maxBufferedChunks: MAX_READS,
       clientTracking: true,
       perMessageDeflate: false,
       handleProtocols: (protocols) => (protocols.has('Bearer') ? 'Bearer' : false),
@@ -41,7 +48,9 @@ export class WebSocketStreams {
   ): void {
     const token = tokenOf(request);
     if (token !== null) request.headers.authorization = `Bearer ${token}`;
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#serve(method, request, webSocket));
+    this.#server.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#serve(method, request, webSocket, socket),
+    );
   }
 
   /** Cuts off whoever is still connected. */
@@ -50,25 +59,57 @@ export class WebSocketStreams {
     this.#server.close();
   }
 
-  #serve(method: MethodDescriptor<unknown, unknown>, request: IncomingMessage, webSocket: WebSocket): void {
+  #serve(
+    method: MethodDescriptor<unknown, unknown>,
+    request: IncomingMessage,
+    webSocket: WebSocket,
+    socket: Duplex,
+  ): void {
     // Always followed by 'close'.
     webSocket.on('error', () => {});
-    const call = this.#gateway.openStream(method, request, new WebSocketSink(webSocket));
+    const sink = new WebSocketSink(webSocket, socket);
+    const call = this.#gateway.openStream(method, request, sink);
     if (call === null) return;
-    webSocket.on('message', (data: RawData) => call.feed(data as Buffer));
+    const came = (bytes: number): void => call.expect(sink.came(bytes));
+    // Before the library reads it.
+    socket.prependListener('data', (part: Buffer) => came(part.length));
+    const cameAlone = (data: Buffer): void => came(-data.length - SMALL_HEAD_BYTES);
+    webSocket.on('ping', cameAlone);
+    webSocket.on('pong', cameAlone);
+    webSocket.on('message', (data: RawData) => {
+      sink.cameWhole();
+      call.feed(data as Buffer);
+    });
     webSocket.on('close', () => call.abandon());
   }
 }
 
 class WebSocketSink implements LineSink {
   readonly #socket: WebSocket;
+  readonly #connection: Duplex;
+  /** What the library holds of a message that has not ended; it tells nobody. */
+  #unfinishedBytes = 0;
+  #isEnded = false;
   /** A line under way: a large one comes in pieces, and is one message all the same. */
   #line: string[] = [];
   #unsentBytes = 0;
   #drainListener: (() => void) | null = null;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, connection: Duplex) {
     this.#socket = socket;
+    this.#connection = connection;
+  }
+
+  /** @param bytes fewer than zero for what was no part of a message. @returns what is held by now */
+  came(bytes: number): number {
+    this.#unfinishedBytes = Math.max(0, this.#unfinishedBytes + bytes);
+    this.#cutIfLarge();
+    return this.#unfinishedBytes;
+  }
+
+  /** A message has ended. */
+  cameWhole(): void {
+    this.#unfinishedBytes = 0;
   }
 
   begin(_status: Status): void {}
@@ -101,7 +142,15 @@ class WebSocketSink implements LineSink {
   }
 
   end(): void {
+    this.#isEnded = true;
     this.#socket.close(1000);
+    this.#cutIfLarge();
+  }
+
+  /** Whoever has been told the end has half a minute to answer, and may not fill the memory meanwhile. */
+  #cutIfLarge(): void {
+    if (!this.#isEnded || this.#unfinishedBytes <= MAX_LATE_BYTES) return;
+    this.#connection.end(() => this.#socket.terminate());
   }
 
   abort(): void {
