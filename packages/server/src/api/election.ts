@@ -96,7 +96,9 @@ export function createElectionService(
       refuseUnknown(call, 'MISSING_LEADER_KEY');
       return;
     }
-    asLeader(leader, putStep(leader.key, value, leader.lease), call, encodedBytes, (outcome) => {
+    // A leader that does not name its lease keeps the one it has: a key on none would lead for ever.
+    const step = { ...putStep(leader.key, value, leader.lease), ignoreLease: leader.lease === 0n };
+    asLeader(leader, step, call, encodedBytes, (outcome) => {
       if (!outcome.succeeded) refuseUnknown(call, 'ELECTION_NOT_LEADER');
       else call.reply(ProclaimResponse.encode({ header: header.encode(outcome.revision) }));
     });

@@ -174,6 +174,22 @@ describe('Lock', () => {
     expect((await call(handlers(), LeaseLeases, {})).leases).toEqual([{ ID: 1n }]);
   });
 
+  test('sem-201 sem-203 a second call of the same lease that gives up releases nothing that is held', async () => {
+    for (const id of [1n, 2n]) await grant(id);
+    await lock('twice', 1n);
+    const waiting = startLock('twice', 2n);
+    await entered('twice/2');
+    const again = startLock('twice', 1n);
+    again.unary.cancel();
+    await expect(again.response()).rejects.toMatchObject({ status: Status.CANCELLED });
+    // Nor does one that finds its key waiting leave it behind.
+    const behind = startLock('twice', 2n);
+    behind.unary.cancel();
+    await expect(behind.response()).rejects.toMatchObject({ status: Status.CANCELLED });
+    expect(await keys('twice/')).toEqual(['twice/1']);
+    await expect(waiting.response()).rejects.toMatchObject({ message: 'mutex: session is expired' });
+  });
+
   test('case-57 the lock is not given to a key whose lease has ended, nor to a later key of that name', async () => {
     for (const id of [1n, 2n]) await grant(id);
     const { key } = await lock('fence', 1n);
@@ -283,6 +299,32 @@ describe('Election', () => {
     const version = (await leaderOf('again'))?.version;
     await campaign('again', 1n, 'b');
     expect((await leaderOf('again'))?.version).toBe(version);
+  });
+
+  test('sem-204 a leader that campaigns again and gives up still leads', async () => {
+    await grant(1n);
+    const { leader } = await campaign('twice', 1n, 'a');
+    for (const value of ['a', 'b']) {
+      const again = start(Campaign, { name: bytes('twice'), lease: 1n, value: bytes(value) });
+      again.unary.cancel();
+      await expect(again.response()).rejects.toMatchObject({ status: Status.CANCELLED });
+    }
+    expect(text((await leaderOf('twice'))?.value)).toBe('a');
+    await call(handlers(), Proclaim, { leader, value: bytes('c') });
+  });
+
+  test('sem-205 a leader that does not name its lease keeps it', async () => {
+    await grant(1n);
+    const { leader } = await campaign('lease', 1n, 'a');
+    await call(handlers(), Proclaim, { leader: { ...leader!, lease: 0n }, value: bytes('b') });
+    expect(await leaderOf('lease')).toMatchObject({ lease: 1n, value: bytes('b') });
+    // A key that is not there is not made.
+    const nobody = { ...leader!, key: bytes('lease/nobody'), rev: 0n, lease: 0n };
+    await expect(call(handlers(), Proclaim, { leader: nobody, value: bytes('c') })).rejects.toMatchObject({
+      status: Status.UNKNOWN,
+    });
+    await revoke(1n);
+    await expect(leaderOf('lease')).rejects.toMatchObject({ message: 'election: no leader' });
   });
 
   test('sem-205 sem-206 err-v3election.ErrMissingLeaderKey err-concurrency.ErrElectionNoLeader what is missing is said', async () => {

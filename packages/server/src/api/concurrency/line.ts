@@ -22,6 +22,7 @@ import type { TxnOperation } from '../../operations.ts';
 import type { Outcome, TxnOutcome } from '../../results.ts';
 import { freeId } from '../lease.ts';
 import { Deletions } from './deletions.ts';
+import { firstOf } from './first.ts';
 import {
   createdAt,
   deleteStep,
@@ -136,6 +137,8 @@ class Visit {
   #proposing = false;
   #ownLease: bigint | null = null;
   #place: Place | null = null;
+  /** The key was there before, and nobody has been seen ahead of it: an earlier call may have been told that it is held. */
+  #mayBeHeld = false;
   /** The lease the key hangs on; another one than the caller's when somebody else made the key. */
   #attachedTo = 0n;
   #enteredRevision = 0;
@@ -195,6 +198,7 @@ class Visit {
       const record = found.records[0]!;
       this.#place = { key, createRevision: record.createRevision, lease };
       this.#attachedTo = record.lease;
+      this.#mayBeHeld = true;
       const same = Buffer.compare(record.value, this.#entrant.value) === 0;
       if (!this.#entrant.replaces || same) return () => this.#advance(true);
       return () => this.#replaceValue();
@@ -239,6 +243,7 @@ class Visit {
 
   /** For the key ahead to go; or the caller's own, which ends its hope at once. */
   #waitFor({ key, createRevision }: Place): void {
+    this.#mayBeHeld = false;
     const { deletions, member } = this.#lines;
     const own = this.#place!;
     const lost = (): void => this.end(new DomainError(this.#entrant.lostCode));
@@ -295,7 +300,7 @@ class Visit {
     this.end(null, { ...place, enteredRevision: this.#enteredRevision, revision: store.revision });
   }
 
-  /** Takes the key away again, then tells the caller why. */
+  /** Takes the key away again, unless it is held by an earlier call of the same lease; then tells the caller why. */
   #leave(reason: Error): void {
     if (this.#ended || this.#leaving) return;
     this.#leaving = true;
@@ -306,11 +311,20 @@ class Visit {
     const { member } = this.#lines;
     if (this.#ownLease !== null) {
       member.propose({ kind: 'lease-revoke', id: this.#ownLease }, 0, Number.POSITIVE_INFINITY, tell);
-    } else if (place !== null) {
-      const same = createdAt(place.key, BigInt(place.createRevision));
-      const txn: TxnOperation = guarded(same, deleteStep(place.key));
-      member.propose(txn, 0, Number.POSITIVE_INFINITY, tell);
-    } else tell();
+    } else if (place === null) tell();
+    else if (!this.#mayBeHeld) this.#takeAway(place, tell);
+    else {
+      firstOf(member.store, this.#prefix, (error, first) => {
+        const isHeld = error !== null || first?.createRevision === place.createRevision;
+        if (isHeld) tell();
+        else this.#takeAway(place, tell);
+      });
+    }
+  }
+
+  #takeAway({ key, createRevision }: Place, done: () => void): void {
+    const txn: TxnOperation = guarded(createdAt(key, BigInt(createRevision)), deleteStep(key));
+    this.#lines.member.propose(txn, 0, Number.POSITIVE_INFINITY, done);
   }
 
   /**
