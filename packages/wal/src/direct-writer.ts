@@ -19,8 +19,8 @@ import type { Pen } from './pen.ts';
 import { joinPath, segmentName } from './segment-name.ts';
 import type { LogTail } from './tail.ts';
 
-/** Some hundred small entries: encoding, checksums and the write take a fifth of the sync. */
-const MAX_DIRECT_BYTES = 128 * 1024;
+/** Some hundred small entries, 128 KiB and their stamps: encoding, checksums and the write take a fifth of the sync. */
+const MAX_DIRECT_BYTES = 129 * 1024;
 /** Ten times a usual sync, and far below what anybody notices. */
 const QUICK_MS = 3;
 const QUICK_IN_ROW = 32;
@@ -67,7 +67,7 @@ export class DirectWriter {
   write(content: BatchContent, bytes: number): WrittenFrame | null {
     if (bytes > MAX_DIRECT_BYTES || content.marker !== null) return null;
     if (this.#quickInRow < QUICK_IN_ROW || !this.#pen.tryTake()) return null;
-    encodeBatch(this.#batch, content, bytes);
+    encodeBatch(this.#batch, content);
     const batches = [viewBatch(this.#batch)];
     const group = planGroup(batches, 0);
     if (this.#tail.offset + frameBytes(group.contentBytes) > this.#tail.capacity) {

@@ -14,6 +14,8 @@
  * length before they have seen that the bytes are there.
  */
 import type { ConfState, Entry, EntryType, HardState, SnapshotMeta } from '@quorate/raft';
+import { assert } from './assert.ts';
+import { copyBytes } from './copy.ts';
 import {
   FLAG_HARD_STATE,
   FLAG_MARKER,
@@ -91,13 +93,21 @@ function confLists(conf: ConfState): readonly (readonly bigint[])[] {
   return [conf.voters, conf.votersOutgoing, conf.learners, conf.learnersNext];
 }
 
-/** Writes one entry at `at`; returns the place after it. */
-export function encodeEntry(target: Buffer, at: number, entry: Entry): number {
-  target.writeUInt32LE(entry.data.length, at);
-  target.writeUInt32LE(entry.type, at + 4);
-  writeSafeInteger(target, at + 8, entry.term);
-  target.set(entry.data, at + ENTRY_HEADER_BYTES);
-  return at + ENTRY_HEADER_BYTES + entry.data.length;
+/** Writes entries one behind the other; returns the place after them. */
+export function encodeEntries(target: Buffer, from: number, entries: readonly Entry[]): number {
+  // A view writes a number in a fifth of the time that a Buffer's methods take.
+  const view = new DataView(target.buffer, target.byteOffset, target.length);
+  let at = from;
+  for (const { data, type, term } of entries) {
+    assert(Number.isSafeInteger(term) && term >= 0, 'a term is a safe non-negative integer', term);
+    view.setUint32(at, data.length, true);
+    view.setUint32(at + 4, type, true);
+    view.setUint32(at + 8, term % 0x1_0000_0000, true);
+    view.setUint32(at + 12, Math.floor(term / 0x1_0000_0000), true);
+    copyBytes(data, target, at + ENTRY_HEADER_BYTES);
+    at += ENTRY_HEADER_BYTES + data.length;
+  }
+  return at;
 }
 
 export interface LogFrame {

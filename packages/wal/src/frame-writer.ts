@@ -33,27 +33,29 @@ export class FrameWriter {
   }
 
   /**
-   * Writes a group of batches to `file`, the newest segment, which has room for it.
-   * @param onCopied the memory of the batches is not needed any more
+   * Writes a group of batches to `file`, the newest segment, which has room for it. A batch alone is sealed and written where it stands,
+   * and is not readable afterwards; several are copied into one piece.
+   * @param onWritten the memory of so many batches is not needed any more
    */
   write(
     file: DiskFile,
     group: Group,
     batches: readonly BatchView[],
     start: number,
-    onCopied?: () => void,
+    onWritten?: (count: number) => void,
   ): WrittenFrame {
     const tail = this.#tail;
     const { flags, firstIndex, entryCount, contentBytes, batchCount } = group;
-    const blocks = this.blockBuffer(frameBytes(contentBytes));
-    fillGroup(contentOf(blocks, contentBytes), group, batches, start);
+    const isAlone = batchCount === 1;
+    const blocks = isAlone ? batches[start]!.blocks : this.blockBuffer(frameBytes(contentBytes));
+    if (!isAlone) fillGroup(contentOf(blocks, contentBytes), group, batches, start);
     if (group.hardState !== null) tail.hardState = group.hardState;
     tail.lastIndex = group.lastIndex;
     tail.lastTerm = group.lastTerm;
-    onCopied?.();
     this.seal(blocks, contentBytes, { kind: FrameKind.log, flags, firstIndex, entryCount });
     this.#failpoint('walBeforeWrite');
     file.write(blocks, tail.offset);
+    onWritten?.(batchCount);
     this.#failpoint('walBeforeSync');
     this.sync(file);
     this.#failpoint('walAfterSync');

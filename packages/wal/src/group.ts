@@ -10,6 +10,7 @@
  * them was acknowledged before all were durable.
  */
 import type { BatchView } from './batch.ts';
+import { copyBytes } from './copy.ts';
 import { FLAG_HARD_STATE, FLAG_MARKER, FLAG_RESTART, FRAME_HEADER_BYTES } from './frame.ts';
 import { HARD_STATE_BYTES } from './frame-body.ts';
 
@@ -73,5 +74,9 @@ export function fillGroup(target: Buffer, group: Group, batches: readonly BatchV
     at += group.marker.copy(target, at);
   }
   if (group.hardState !== null) at += group.hardState.copy(target, at);
-  for (let i = start; i < start + group.batchCount; i++) at += batches[i]!.entries.copy(target, at);
+  for (let i = start; i < start + group.batchCount; i++) {
+    const { entries } = batches[i]!;
+    copyBytes(entries, target, at);
+    at += entries.length;
+  }
 }

@@ -30,7 +30,7 @@ export class InlineLane implements Lane {
 
   submit(content: BatchContent, bytes: number): void {
     const encoded = Buffer.allocUnsafeSlow(bytes);
-    encodeBatch(encoded, content, bytes);
+    encodeBatch(encoded, content);
     this.#waiting.push(encoded);
     this.#wake();
   }

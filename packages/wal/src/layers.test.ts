@@ -3,7 +3,7 @@ import { crc32c } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchBytes, encodeBatch, viewBatch } from './batch.ts';
-import { BLOCK_BYTES, blockCount, gather, spread, stampOf } from './blocks.ts';
+import { BLOCK_BYTES, blockCount, CONTENT_AT, gather, spread, stampOf } from './blocks.ts';
 import { FRAME_HEADER_BYTES, FrameKind, parseFrameHeader, sealFrame } from './frame.ts';
 import { decodeLogBody, decodeMarker, encodeMarker } from './frame-body.ts';
 import { fillGroup, planGroup } from './group.ts';
@@ -155,7 +155,7 @@ describe('groups', () => {
         lastTerm: 2,
       };
       const bytes = Buffer.alloc(batchBytes(content));
-      encodeBatch(bytes, content, bytes.length);
+      encodeBatch(bytes, content);
       return bytes;
     };
     const marker = encodeMarker({
@@ -192,7 +192,60 @@ describe('groups', () => {
   });
 });
 
+describe('batches', () => {
+  it('stand in shared memory as the body of their frame, whatever the sizes and places of their entries', () => {
+    const entry = fc.record({ bytes: fc.integer({ min: 0, max: 700 }), skipped: fc.nat(9), term: fc.nat(3) });
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 20 }), fc.boolean(), fc.boolean(), (kinds, marked, stated) => {
+        const entries = kinds.map(({ bytes, skipped, term }, i) => {
+          const data = Uint8Array.from({ length: skipped + bytes }, (_, k) => i + k).subarray(skipped);
+          return { index: 7 + i, term: term * 2 ** 40, type: (i % 2) as 0 | 1, data };
+        });
+        const conf = { voters: [1n], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+        const meta = { index: 6, term: 0, conf };
+        const hardState = stated ? { term: 2, vote: 1n, commit: 3 } : null;
+        const marker = marked ? encodeMarker(meta) : null;
+        const content = { entries, hardState, marker, restart: marked, lastIndex: 6, lastTerm: 0 };
+        const target = Buffer.from(new SharedArrayBuffer(batchBytes(content))).fill(0xee);
+        encodeBatch(target, content);
+
+        const view = viewBatch(target);
+        const group = planGroup([view], 0);
+        const alone = view.blocks.subarray(CONTENT_AT, CONTENT_AT + group.contentBytes);
+        const copied = Buffer.alloc(group.contentBytes);
+        fillGroup(copied, group, [view], 0);
+        const body = alone.subarray(FRAME_HEADER_BYTES);
+        expect(body.equals(copied.subarray(FRAME_HEADER_BYTES))).toBe(true);
+        expect(view.blocks.length).toBe(blockCount(group.contentBytes) * BLOCK_BYTES);
+
+        sealFrame(alone, { ...group, kind: FrameKind.log, sequence: 1, previous: 0 });
+        const frame = decodeLogBody(parseFrameHeader(alone, 0)!, body)!;
+        expect(frame.marker).toEqual(marked ? meta : null);
+        expect(frame.hardState).toEqual(hardState);
+        const plain = (list: typeof frame.entries): unknown =>
+          list.map(({ data, ...rest }) => ({ ...rest, data: [...data] }));
+        expect(plain(frame.entries)).toEqual(
+          plain(entries.map((one, i) => ({ ...one, index: group.firstIndex + i }))),
+        );
+      }),
+    );
+  });
+});
+
 describe('the ring', () => {
+  it('has all its room behind a batch that found it empty, so that those that follow can join its frame or the next', () => {
+    const ring = createRing(1024);
+    const producer = new RingProducer(ring);
+    const consumer = new RingConsumer(ring);
+    const push = (): boolean => producer.tryPush(64, () => {});
+    for (let i = 0; i < 3; i++) expect(push()).toBe(true);
+    consumer.take(() => Buffer.alloc(0));
+    consumer.release(3);
+    for (let i = 0; i < 16; i++) expect(push()).toBe(true);
+    expect(push()).toBe(false);
+    expect(consumer.take(() => Buffer.alloc(0)).length).toBe(16);
+  });
+
   it('gives every batch once, in order and whole, over any mixture of sizes and turns', () => {
     const turn = fc.record({
       sizes: fc.array(fc.integer({ min: 1, max: 90 }), { maxLength: 6 }),

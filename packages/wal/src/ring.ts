@@ -1,16 +1,16 @@
 /**
  * The shared memory between caller and writer thread.
  *
- *   batches      caller -> writer: a byte ring of encoded batches, each in one piece, 8-byte aligned
+ *   bytes        caller -> writer: encoded batches, each in one piece, 8-byte aligned, in order around the end
+ *   slots        caller -> writer: a ring of (place, bytes) per batch
  *   completions  writer -> caller: a ring of (batch count, segment, offset, bytes, milliseconds it took) per durable frame
  *   control      counters that both sides watch; each has one writer
  *
- *   ring  [....|batch 3|batch 4|batch 5|WRAP....]
- *          ^head        ^tail                        head and tail only grow; place = counter mod size
+ *   bytes  [batch 6|....|batch 4|batch 5|...]     batches from #tail on are in use, those before #head are published
  *
- * A batch that would not fit before the end of the ring is put at its start, behind a WRAP word. So is one that finds the ring
- * empty: most batches do, and go through the same few pages, which both cores have in their caches. One larger than half the
- * ring goes by message, and leaves a MESSAGE word in its place in the order. Counters are 32-bit and wrap around, so only
+ * A batch that finds no other in use is put at the start of the memory: most batches do, and go through the same few pages, which
+ * both cores have in their caches. Places are in slots, not between the batches, so that this costs no room. A batch larger than half the
+ * memory goes by message, and leaves a MESSAGE slot in its place in the order. Counters are 32-bit and wrap around, so only
  * differences are used. Publishing is an Atomics store after the plain writes, reading an Atomics load before the plain reads.
  */
 import { assert } from './assert.ts';
@@ -24,12 +24,12 @@ const SEEN = 4;
 const COMMANDS = 5;
 
 const WORD_BYTES = 8;
-const WRAP = 0xffffffff;
-const MESSAGE = 0xfffffffe;
+const SLOTS = 1024;
+const SLOT_FIELDS = 2;
+/** Stands for the number of bytes. */
+const MESSAGE = -1;
 const COMPLETIONS = 1024;
 const COMPLETION_FIELDS = 5;
-/** Batches taken in one go, so that the list of them is bounded. */
-const MAX_TAKEN = 1024;
 
 /** A durable frame, and how long writing and syncing it took. */
 export interface TimedFrame extends WrittenFrame {
@@ -39,14 +39,16 @@ export interface TimedFrame extends WrittenFrame {
 export interface SharedRing {
   readonly control: SharedArrayBuffer;
   readonly bytes: SharedArrayBuffer;
+  readonly slots: SharedArrayBuffer;
   readonly completions: SharedArrayBuffer;
 }
 
 export function createRing(ringBytes: number): SharedRing {
-  assert((ringBytes & (ringBytes - 1)) === 0, 'the ring is a power of two', ringBytes);
+  assert(ringBytes % WORD_BYTES === 0, 'the ring is aligned', ringBytes);
   return {
     control: new SharedArrayBuffer(64),
     bytes: new SharedArrayBuffer(ringBytes),
+    slots: new SharedArrayBuffer(SLOTS * SLOT_FIELDS * 4),
     completions: new SharedArrayBuffer(COMPLETIONS * COMPLETION_FIELDS * 8),
   };
 }
@@ -55,13 +57,17 @@ export function createRing(ringBytes: number): SharedRing {
 export class RingProducer {
   readonly #control: Int32Array;
   readonly #bytes: Buffer;
+  readonly #slots: Int32Array;
   readonly #completions: Float64Array;
   #head = 0;
+  /** End of the newest batch. */
+  #end = 0;
   #seen = 0;
 
   constructor(ring: SharedRing) {
     this.#control = new Int32Array(ring.control);
     this.#bytes = Buffer.from(ring.bytes);
+    this.#slots = new Int32Array(ring.slots);
     this.#completions = new Float64Array(ring.completions);
   }
 
@@ -75,20 +81,19 @@ export class RingProducer {
     const at = this.#place(bytes);
     if (at < 0) return false;
     fill(this.#bytes.subarray(at, at + bytes));
-    this.#publish(bytes);
+    this.#publish(at, bytes, bytes);
     return true;
   }
 
   hasRoomForMessage(): boolean {
-    return this.#bytes.length - this.#usedBytes() >= WORD_BYTES;
+    return this.#place(WORD_BYTES) >= 0;
   }
 
   /** Marks the place of a batch that was sent by message before; there must be room. */
   pushMessage(): void {
     const at = this.#place(WORD_BYTES);
     assert(at >= 0, 'there is room for a word');
-    this.#bytes.writeUInt32LE(MESSAGE, at);
-    this.#publish(WORD_BYTES);
+    this.#publish(at, WORD_BYTES, MESSAGE);
   }
 
   /** Says that a message was sent, and wakes the writer. */
@@ -132,44 +137,49 @@ export class RingProducer {
     if (waiting.async) await waiting.value;
   }
 
+  /** Where so many bytes can stand in one piece; -1 when they cannot now. */
   #place(bytes: number): number {
     assert(bytes % WORD_BYTES === 0 && bytes > 0, 'what goes into the ring is aligned', bytes);
     const size = this.#bytes.length;
-    const used = this.#usedBytes();
-    const free = size - used;
-    const at = (this.#head >>> 0) & (size - 1);
-    const untilEnd = size - at;
-    const startsAnew = used === 0 && bytes <= at;
-    if (bytes <= untilEnd && !startsAnew) return bytes <= free ? at : -1;
-    if (untilEnd + bytes > free) return -1;
-    this.#bytes.writeUInt32LE(WRAP, at);
-    this.#head = (this.#head + untilEnd) | 0;
-    return 0;
+    const tail = Atomics.load(this.#control, TAIL);
+    if (tail === this.#head) return bytes <= size ? 0 : -1;
+    if (((this.#head - tail) | 0) === SLOTS) return -1;
+    const end = this.#end;
+    const oldest = this.#slots[slotAt(tail)]!;
+    // In use is [oldest, end), or around the end of the memory.
+    if (end <= oldest) return bytes <= oldest - end ? end : -1;
+    if (bytes <= size - end) return end;
+    return bytes <= oldest ? 0 : -1;
   }
 
-  #usedBytes(): number {
-    return (this.#head - Atomics.load(this.#control, TAIL)) >>> 0;
-  }
-
-  #publish(bytes: number): void {
-    this.#head = (this.#head + bytes) | 0;
+  #publish(at: number, bytes: number, what: number): void {
+    const slot = slotAt(this.#head);
+    this.#slots[slot] = at;
+    this.#slots[slot + 1] = what;
+    this.#end = at + bytes;
+    this.#head = (this.#head + 1) | 0;
     Atomics.store(this.#control, HEAD, this.#head);
   }
+}
+
+function slotAt(counter: number): number {
+  return (counter & (SLOTS - 1)) * SLOT_FIELDS;
 }
 
 /** The writer's side. */
 export class RingConsumer {
   readonly #control: Int32Array;
   readonly #bytes: Buffer;
+  readonly #slots: Int32Array;
   readonly #completions: Float64Array;
   #tail = 0;
   #done = 0;
   #commands = 0;
-  #ends: number[] = [];
 
   constructor(ring: SharedRing) {
     this.#control = new Int32Array(ring.control);
     this.#bytes = Buffer.from(ring.bytes);
+    this.#slots = new Int32Array(ring.slots);
     this.#completions = new Float64Array(ring.completions);
   }
 
@@ -197,30 +207,20 @@ export class RingConsumer {
   /** What waits, as views that stay valid until `release`; `message` is asked for a batch that came that way. */
   take(message: () => Buffer): Buffer[] {
     const head = Atomics.load(this.#control, HEAD);
-    const size = this.#bytes.length;
     const taken: Buffer[] = [];
-    this.#ends = [];
-    let at = this.#tail;
-    while (at !== head && taken.length < MAX_TAKEN) {
-      const place = (at >>> 0) & (size - 1);
-      const word = this.#bytes.readUInt32LE(place);
-      if (word === WRAP) {
-        at = (at + size - place) | 0;
-        continue;
-      }
-      taken.push(word === MESSAGE ? message() : this.#bytes.subarray(place, place + word));
-      at = (at + (word === MESSAGE ? WORD_BYTES : word)) | 0;
-      this.#ends.push(at);
+    for (let at = this.#tail; at !== head; at = (at + 1) | 0) {
+      const slot = slotAt(at);
+      const place = this.#slots[slot]!;
+      const bytes = this.#slots[slot + 1]!;
+      taken.push(bytes === MESSAGE ? message() : this.#bytes.subarray(place, place + bytes));
     }
     return taken;
   }
 
-  /** The memory of the first `count` batches of the last `take` may be reused. */
+  /** The memory of the oldest `count` batches that were taken may be reused. */
   release(count: number): void {
-    const end = this.#ends[count - 1];
-    if (end === undefined) return;
-    this.#tail = end;
-    Atomics.store(this.#control, TAIL, end);
+    this.#tail = (this.#tail + count) | 0;
+    Atomics.store(this.#control, TAIL, this.#tail);
   }
 
   /** Reports a durable frame; waits when the caller is a thousand frames behind. */

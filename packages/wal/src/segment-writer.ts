@@ -100,12 +100,12 @@ export class SegmentWriter {
 
   /**
    * Writes encoded batches, in order, in as few frames as their contents allow. `onFrame` hears of each frame once it is durable.
-   * @param onCopied the memory of the first `count` batches is not needed any more
+   * @param onWritten the memory of the next `count` batches is not needed any more
    */
   write(
     encoded: readonly Buffer[],
     onFrame: (frame: WrittenFrame) => void,
-    onCopied?: (count: number) => void,
+    onWritten?: (count: number) => void,
   ): void {
     const batches = encoded.map(viewBatch);
     for (let start = 0; start < batches.length; ) {
@@ -116,9 +116,8 @@ export class SegmentWriter {
       if (group.marker !== null) this.#marker = Buffer.from(group.marker);
       const file = this.#file;
       assert(file !== null, 'a log frame is written into a segment');
-      const copied = start + group.batchCount;
-      onFrame(this.#frames.write(file, group, batches, start, () => onCopied?.(copied)));
-      start = copied;
+      onFrame(this.#frames.write(file, group, batches, start, onWritten));
+      start += group.batchCount;
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type BatchContent, encodeBatch } from './batch.ts';
+import { copyBytes } from './copy.ts';
 import { DirectWriter } from './direct-writer.ts';
 import { DiskError } from './disk.ts';
 import type { WrittenFrame } from './frame-writer.ts';
@@ -118,9 +119,9 @@ export class ThreadLane implements Lane {
       return;
     if (this.#underWay++ === 0) this.#worker.ref();
     const isNext = this.#waiting.length === 0 && !this.#producer.isTooLarge(bytes);
-    if (!isNext || !this.#producer.tryPush(bytes, (target) => encodeBatch(target, content, bytes))) {
+    if (!isNext || !this.#producer.tryPush(bytes, (target) => encodeBatch(target, content))) {
       const encoded = Buffer.from(new ArrayBuffer(bytes));
-      encodeBatch(encoded, content, bytes);
+      encodeBatch(encoded, content);
       this.#waiting.push(encoded);
       this.#pushWaiting();
     }
@@ -194,7 +195,7 @@ export class ThreadLane implements Lane {
         if (!this.#producer.hasRoomForMessage()) break;
         this.#commands.postMessage({ kind: 'batch', bytes } satisfies Command, [bytes]);
         this.#producer.pushMessage();
-      } else if (!this.#producer.tryPush(encoded.length, (target) => void encoded.copy(target))) {
+      } else if (!this.#producer.tryPush(encoded.length, (target) => copyBytes(encoded, target, 0))) {
         break;
       }
       moved++;

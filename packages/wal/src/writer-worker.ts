@@ -79,7 +79,7 @@ async function run(): Promise<void> {
           ring.complete({ ...frame, tookMs: monotonicMs() - startedMs });
           startedMs = monotonicMs();
         },
-        (copied) => ring.release(copied),
+        (count) => ring.release(count),
       );
     }
     if (commands.releaseBelow > 0) {

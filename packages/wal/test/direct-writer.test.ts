@@ -56,7 +56,7 @@ function setUp(wrap: (disk: Disk) => Disk = (disk) => disk, segmentBytes = SEGME
   };
   const byThread = ({ content, bytes }: ReturnType<typeof batch>): void => {
     const encoded = Buffer.alloc(bytes);
-    encodeBatch(encoded, content, bytes);
+    encodeBatch(encoded, content);
     thread.write([encoded], () => {});
   };
   const quick = (): void => {

@@ -36,7 +36,7 @@ function setUp() {
     const entries = [entry(last, 1, new Uint8Array(dataBytes))];
     const content = { entries, hardState: null, marker: null, restart: false, lastIndex: last, lastTerm: 1 };
     const encoded = Buffer.alloc(batchBytes(content));
-    encodeBatch(encoded, content, encoded.length);
+    encodeBatch(encoded, content);
     writer.write([encoded], () => {});
   };
   const spareBytes = (): number => {
