@@ -40,7 +40,7 @@ export function completeTransfer(raft: Raft, id: NodeId, progress: Progress): bo
   if (raft.transferee !== id || progress.match !== raft.log.lastIndex) return false;
   raft.send(id, { type: MessageType.timeoutNow });
   // Its election ignores the leases of others, and the message may arrive at any time.
-  raft.reads.forbidLease();
+  if (raft.rules.transferEndsLease()) raft.reads.forbidLease();
   return true;
 }
 

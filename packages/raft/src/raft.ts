@@ -124,7 +124,7 @@ export class Raft {
 
   /** Whether a lease may rest on this node's support for the leader it heard last. */
   get owesSilence(): boolean {
-    return this.embargoTicks > 0 && !this.alone;
+    return this.rules.owesSilence(this.embargoTicks) && !this.alone;
   }
 
   drawElectionTimeout(): void {

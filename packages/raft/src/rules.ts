@@ -50,6 +50,10 @@ export interface Rules {
   nextReadRound(round: number): number;
   /** A leader serves reads only after it has committed an entry of its own term (thesis §6.4, step 1). */
   readNeedsTermCommit(): boolean;
+  /** Who answered a leader's heartbeat helps nobody else for an election timeout, if leases rest on it (thesis §6.4.1). */
+  owesSilence(ticksLeft: number): boolean;
+  /** The target of a transfer ignores leases, so the leader that chose it has none any more (thesis §3.10, §6.4.1). */
+  transferEndsLease(): boolean;
   /** A configuration takes effect when its entry is applied, hence committed, and not when it is appended. */
   configuresAtAppend(): boolean;
   /** One configuration change at a time (thesis §4.1). */
@@ -75,6 +79,8 @@ export const SOUND_RULES: Rules = {
   readNeedsQuorum: () => true,
   nextReadRound: (round) => round + 1,
   readNeedsTermCommit: () => true,
+  owesSilence: (ticksLeft) => ticksLeft > 0,
+  transferEndsLease: () => true,
   configuresAtAppend: () => false,
   mayProposeConfChange: (pendingIndex, applied) => pendingIndex <= applied,
 };

@@ -111,6 +111,16 @@ export const MUTANTS: readonly Mutant[] = [
     rules: { readNeedsTermCommit: () => false },
   },
   {
+    name: 'forgets the silence it owes to a leader',
+    breaks: 'stale reads by lease',
+    rules: { owesSilence: () => false },
+  },
+  {
+    name: 'holds a lease through a transfer',
+    breaks: 'stale reads by lease',
+    rules: { transferEndsLease: () => false },
+  },
+  {
     name: 'applies a configuration at append',
     breaks: 'configurations differ where logs agree',
     rules: { configuresAtAppend: () => true },

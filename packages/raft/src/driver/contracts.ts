@@ -17,7 +17,10 @@ export interface DriverStorage extends Storage {
    * @returns once the step is durable when `mustSync` is set. A rejection is final for the driver
    */
   save(step: SaveStep): void | Promise<void>;
-  /** Keeps a snapshot of the own state machine, and drops the entries up to and including `compactTo`. */
+  /**
+   * Keeps a snapshot of the own state machine, and drops the entries up to and including `compactTo`. May be called while a
+   * `save` is under way.
+   */
   keepSnapshot(snapshot: Snapshot, compactTo: number): void;
 }
 

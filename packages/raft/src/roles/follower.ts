@@ -53,7 +53,7 @@ export function tickFollower(raft: Raft): void {
   if (raft.electionElapsed < raft.electionTimeout) return;
   if (!promotable(raft)) {
     // A learner does not campaign. It must notice all the same that nobody leads: those who ask it want to know.
-    if (raft.leader !== NONE) forgetLeader(raft);
+    if (raft.leader !== NONE) loseLeader(raft);
     return;
   }
   raft.electionElapsed = 0;
@@ -64,6 +64,10 @@ export function tickFollower(raft: Raft): void {
 export function forgetLeader(raft: Raft): void {
   // With leases, waiting is what the leader was promised.
   if (raft.role !== 'follower' || raft.config.readOnly === 'lease') return;
+  loseLeader(raft);
+}
+
+function loseLeader(raft: Raft): void {
   raft.leader = NONE;
   raft.forwardedReads.dropAll();
 }

@@ -20,9 +20,10 @@ export interface Ambush {
   readonly on: Moment;
   /**
    * `crash`: the node dies. `part`: it keeps its links to at most `allies` others, drawn at random. `divide`: the
-   * voters it had, without itself, are cut off from everybody else.
+   * voters it had, without itself, are cut off from everybody else. `eclipse`: whoever led until now is cut off, and does not
+   * learn that it leads no longer.
    */
-  readonly strike: 'crash' | 'part' | 'divide';
+  readonly strike: 'crash' | 'part' | 'divide' | 'eclipse';
   readonly chance: number;
   /** Strikes after a delay drawn from `[0, withinMs]`. */
   readonly withinMs: number;

@@ -19,6 +19,7 @@ const MINIMA: Readonly<Record<string, number>> = {
   'leader changes': 2000,
   'entries applied': 300_000,
   'reads answered': 9000,
+  'clusters with leases': 110,
   'snapshots installed': 200,
   compactions: 800,
   'configuration changes': 2500,

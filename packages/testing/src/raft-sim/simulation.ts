@@ -98,6 +98,7 @@ class Simulation implements NodeHost {
     this.#noise = new Random(schedule.seed, 'network');
     this.#network = new Network(schedule, this.#noise, (what) => this.count(what));
     this.#ambushes = new Ambushes(new Random(schedule.seed, 'ambush'));
+    if (schedule.raft.readOnly === 'lease') this.count('clusters with leases');
     for (const rate of schedule.tickRates) if (rate !== 1) this.count('skewed clocks');
     const ids = Array.from({ length: schedule.nodes }, (_, number) => BigInt(number + 1));
     const conf: ConfState = { ...EMPTY_CONF, voters: ids.slice(0, schedule.members) };
@@ -219,6 +220,11 @@ class Simulation implements NodeHost {
           this.now + forMs,
           false,
         );
+        return;
+      case 'eclipse':
+        for (const other of this.#list) {
+          if (other.leading && other !== node) this.#network.divide([other.number], this.now + forMs, false);
+        }
         return;
       case 'divide': {
         const voters = new Set(

@@ -7,6 +7,7 @@
  *     'duels'           two nodes campaign at once, voters crash right after they voted
  *     'short-reigns'    leaders are parted from most of the others as soon as they won (thesis figure 3.7)
  *     'divided-change'  the news that a configuration is committed reaches only its new members
+ *     'leases'          leaders are replaced as early as may be, do not hear of it, and are asked for reads all the time
  *
  * A theme has draws of its own: the weather of a seed is the same with and without.
  */
@@ -18,7 +19,7 @@ export function underTheme(weather: Schedule): Schedule {
   const random = new Random(weather.seed, 'theme');
   switch (random.weighted({ weather: 7, duels: 1, 'short-reigns': 1, 'divided-change': 1 })) {
     case 'weather':
-      return weather;
+      return weather.raft.readOnly === 'lease' && random.chance(0.5) ? leases(weather, random) : weather;
     case 'duels':
       return duels(weather, random);
     case 'short-reigns':
@@ -155,6 +156,92 @@ function replaceAllBut(
         .filter((node) => node !== keep)
         .map((node) => ({ kind: 'remove-node' as const, node })),
     ],
+  };
+}
+
+/**
+ * A lease says that nobody else can have been elected yet. Voters that were cut off, restarted, told to take over or brought in
+ * shortly before are those that might elect somebody all the same.
+ */
+function leases(weather: Schedule, random: Random): Schedule {
+  const members = random.pick([3, 3, 5]);
+  const nodes = members + 1;
+  const durationMs = 6000;
+  const actions: TimedAction[] = [
+    at(0, {
+      kind: 'ambush',
+      on: 'leads',
+      strike: 'eclipse',
+      chance: 0.9,
+      withinMs: 0,
+      forMs: 200,
+      allies: 0,
+    }),
+  ];
+  for (let atMs = 200; atMs < durationMs; atMs += random.between(2, 8)) {
+    actions.push(at(atMs, { kind: 'read', node: random.int(members) }));
+  }
+  for (let atMs = 300; atMs < durationMs; atMs += random.between(100, 400)) {
+    const [one, other, third] = random.shuffle(numbers(members)) as [number, number, number];
+    const apart = (from: number, to: number, forMs: number) => [
+      at(atMs, { kind: 'cut-link', from, to, forMs }),
+      at(atMs, { kind: 'cut-link', from: to, to: from, forMs }),
+    ];
+    const alone = (afterMs: number, forMs: number) =>
+      at(atMs + afterMs, { kind: 'partition', side: [one], oneWay: false, forMs });
+    switch (random.weighted({ crossed: 3, forgotten: 3, link: 1, restart: 1, transfer: 2, change: 1 })) {
+      case 'crossed': {
+        // Two lose patience and ask each other; then the leader is heard again, and their questions are still on their way.
+        const late = random.between(200, 230);
+        actions.push(alone(0, late + random.between(2, 25)));
+        actions.push(at(atMs + late, { kind: 'campaign', node: other }));
+        actions.push(at(atMs + late + random.int(8), { kind: 'campaign', node: third }));
+        break;
+      }
+      case 'forgotten': {
+        // One has lost patience; another, which has just answered the leader, starts anew and remembers nothing of it.
+        const late = random.between(200, 400);
+        actions.push(...apart(one, other, late + 200), alone(late, 200));
+        actions.push(at(atMs + late, { kind: 'crash', node: third, downMs: 1 }));
+        actions.push(at(atMs + late + random.between(2, 20), { kind: 'campaign', node: other }));
+        break;
+      }
+      case 'link':
+        actions.push(...apart(one, other, random.between(150, 400)));
+        break;
+      case 'restart':
+        actions.push(at(atMs, { kind: 'crash', node: one, downMs: 1 }));
+        break;
+      case 'transfer':
+        // The leader does not hear what becomes of it.
+        actions.push(at(atMs, { kind: 'cut-link', from: other, to: one, forMs: 200 }));
+        for (const node of numbers(members)) actions.push(at(atMs, { kind: 'transfer', node, to: other }));
+        break;
+      case 'change': {
+        const kind = random.weighted({ 'add-voter': 2, 'remove-node': 1 });
+        const change: PlannedChange = { transition: 'auto', steps: [{ kind, node: members }] };
+        actions.push(at(atMs, { kind: 'conf-change', node: one, change }));
+      }
+    }
+  }
+  return {
+    ...weather,
+    ...cluster(members, nodes),
+    durationMs,
+    diskLatencyMs: random.pick([0, 1, 5]),
+    network: {
+      ...weather.network,
+      loss: 0,
+      slow: random.pick([0.1, 0.4]),
+      slowMs: random.pick([50, 150]),
+      baseMs: random.pick([1, 3]),
+    },
+    raft: { ...weather.raft, checkQuorum: true, readOnly: 'lease' },
+    // A log that grows all the time would refuse those candidates.
+    actions: merged(
+      requestsOf(weather, members).filter(() => random.chance(0.15)),
+      actions,
+    ),
   };
 }
 
