@@ -47,6 +47,23 @@ export function startProblem(program: string, error: NodeJS.ErrnoException): str
   return `fork/exec ${program}: ${error.errno === undefined ? error.message : getSystemErrorMessage(error.errno)}`;
 }
 
+const SIGNAL_NAMES: Partial<Record<NodeJS.Signals, string>> = {
+  SIGABRT: 'aborted',
+  SIGHUP: 'hangup',
+  SIGINT: 'interrupt',
+  SIGKILL: 'killed',
+  SIGPIPE: 'broken pipe',
+  SIGQUIT: 'quit',
+  SIGSEGV: 'segmentation fault',
+  SIGTERM: 'terminated',
+};
+
+/** How a program ended, in Go's words. */
+export function endText(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === null) return `exit status ${code}`;
+  return `signal: ${SIGNAL_NAMES[signal] ?? signal}`;
+}
+
 /** The text of a failed call, as etcdctl prints it. */
 export function callErrorText(error: unknown): string {
   if (!(error instanceof ClientError))

@@ -467,6 +467,10 @@ export const cases: readonly Case[] = [
   c('lock l true'),
   c('lock l --ttl=0 true'),
   c("lock '' true"),
+  {
+    args: ['lock', 'l', '--', 'sh', '-c', 'kill -9 $$'],
+    differs: { reason: 'the code is that of the program', code: 137 },
+  },
   c('lock l /nonexistent/program'),
   c('lock l /dev'),
   c('lock l no-such-program'),

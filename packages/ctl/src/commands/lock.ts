@@ -19,7 +19,7 @@ import * as wire from '@quorate/proto';
 import { services } from '@quorate/proto';
 import type { Run } from '../command.ts';
 import type { Context } from '../context.ts';
-import { badArgs, CommandError, callErrorText, ExitCode, startProblem } from '../exit.ts';
+import { badArgs, CommandError, callErrorText, ExitCode, endText, startProblem } from '../exit.ts';
 import { interruption } from '../interrupt.ts';
 import { rangeReport } from '../output/kv.ts';
 import { encodeRaw } from '../raw-text.ts';
@@ -147,9 +147,8 @@ function runCommand(
     );
     child.once('close', (code, signal) => {
       if (code === 0) resolve({ code: 0, text: '' });
-      else if (code !== null) resolve({ code, text: `exit status ${code}` });
       // What a shell makes of a program that a signal ended.
-      else resolve({ code: 128 + constants.signals[signal!], text: `signal: ${signal}` });
+      else resolve({ code: code ?? 128 + constants.signals[signal!], text: endText(code, signal) });
     });
   });
 }

@@ -16,7 +16,7 @@ import {
 import * as wire from '@quorate/proto';
 import type { CommandLine, Run } from '../command.ts';
 import type { Context } from '../context.ts';
-import { badArgs, CommandError, callErrorText, ExitCode, startProblem } from '../exit.ts';
+import { badArgs, CommandError, callErrorText, ExitCode, endText, startProblem } from '../exit.ts';
 import { FlagError, type FlagSpecs, FlagValues, parseFlags } from '../flags.ts';
 import { quote } from '../go-values.ts';
 import * as fields from '../output/fields.ts';
@@ -123,9 +123,7 @@ async function runCommand(
   const failure = await new Promise<string | null>((resolve) => {
     const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
     child.once('error', (error) => resolve(startProblem(program, error as NodeJS.ErrnoException)));
-    child.once('exit', (code, signal) =>
-      resolve(code === 0 ? null : signal === null ? `exit status ${code}` : `signal: ${signal}`),
-    );
+    child.once('exit', (code, signal) => resolve(code === 0 ? null : endText(code, signal)));
   });
   if (failure === null) return;
   context.io.stderr(`command [${[program, ...args].map(quote).join(' ')}] error (${failure})\n`);
