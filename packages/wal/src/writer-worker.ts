@@ -11,6 +11,7 @@ import { DiskError } from './disk.ts';
 import { type Failpoint, NO_FAILPOINTS } from './failpoints.ts';
 import { monotonicMs } from './node/clock.ts';
 import { nodeDisk } from './node/disk.ts';
+import { Patience } from './patience.ts';
 import { Pen } from './pen.ts';
 import { RingConsumer, type SharedRing } from './ring.ts';
 import { SegmentWriter, type WriterState } from './segment-writer.ts';
@@ -54,6 +55,7 @@ async function run(): Promise<void> {
   const failpoint = await loadFailpoint(setup.failpointModule);
   const ring = new RingConsumer(setup.ring);
   const pen = new Pen(setup.pen);
+  const patience = new Patience(ring, monotonicMs);
   const commands = new Commands();
   for (let count = ring.wakeCount(); !commands.fetch(); count = ring.wakeCount()) ring.sleep(count);
   const { directory, segmentBytes, spareSegments, noSync } = setup;
@@ -94,7 +96,7 @@ async function run(): Promise<void> {
     const prepared = writer.prepareStep(quiet);
     pen.give();
     if (!idle) slept = false;
-    else if (!quiet || !prepared) slept = !ring.sleep(count, writer.mayPrepare ? QUIET_MS : undefined);
+    else if (!quiet || !prepared) slept = !patience.wait(count, writer.mayPrepare ? QUIET_MS : undefined);
   }
   writer.close();
   report({ kind: 'closed' });
