@@ -43,7 +43,7 @@ describe('every deliberately broken core is caught', () => {
   });
 
   it.each(MUTANTS)('$name: $breaks', { timeout: 300_000 }, ({ name, rules }) => {
-    // Fixed seeds: what catches a mutant once catches it always. The slowest to be caught needs 556 of them.
+    // Fixed seeds: what catches a mutant once catches it always. The slowest to be caught needs 1,169 of them.
     const { failures, runs } = runCampaign({ seeds: seeds('mutants', 2000), rules });
     expect(failures.length, `${name} survived ${runs} schedules`).toBe(1);
     const seed = failures[0]?.seed ?? '';
