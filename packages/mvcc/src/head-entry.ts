@@ -26,6 +26,22 @@ export interface HeadEntry {
   jumpSub: number;
 }
 
+/** To be filled, again and again. */
+export function emptyHeadEntry(): HeadEntry {
+  return {
+    main: 0,
+    sub: 0,
+    createRevision: 0,
+    version: 0,
+    lease: 0n,
+    tombstone: false,
+    past: false,
+    depth: 0,
+    jumpMain: 0,
+    jumpSub: 0,
+  };
+}
+
 const LEASE = 1;
 const JUMP = 2;
 const PAST = 4;

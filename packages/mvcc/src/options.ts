@@ -78,7 +78,7 @@ export const DEFAULT_LIMITS: StoreLimits = {
   memtableBytes: 8 << 20,
   flushBytes: 4 << 20,
   flushAfterMs: 1_000,
-  headEntries: 100_000,
+  headEntries: 200_000,
   headLagRecords: 200_000,
   headPartEntries: 2_000,
   ringBytes: 4 << 20,

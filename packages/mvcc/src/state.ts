@@ -3,12 +3,12 @@
  *
  *   applied   what `log` and `meta` hold: written in the same transaction as their data
  *   heads     up to where `head`, `graves`, `blocks` and `lease_keys` are brought
- *   progress  while a flush of heads is under way: keys below this one are done, with the flush's name; absent otherwise
+ *   progress  flushes of heads that did not end: name, watermark, and the key (hex) below which all are done; absent otherwise
  *   removal   how far superseded records were removed
  *   sequence  number of the writer's last job
  */
 import type { BackendReader, BackendTransaction } from './backend/backend.ts';
-import { copyBytes } from './bytes.ts';
+import { compareBytes } from './bytes.ts';
 import { STATE } from './tables.ts';
 
 export const FORMAT = 1;
@@ -70,31 +70,49 @@ export const readSequence = (reader: Get): number => read(reader, 'sequence', 0)
 export const writeSequence = (tx: BackendTransaction, sequence: number): void =>
   write(tx, 'sequence', sequence);
 
-const PROGRESS = Buffer.from('progress');
+/** How far a flush of heads came: keys below `below` are on disk as of `watermark`. */
+export interface HeadsProgress {
+  readonly flushId: string;
+  readonly watermark: number;
+  readonly below: Uint8Array;
+}
+
+interface StoredProgress {
+  readonly flush: string;
+  readonly watermark: number;
+  readonly below: string;
+}
+
+const storedProgress = (reader: Get): readonly StoredProgress[] => read(reader, 'progress', []);
+const keyOf = ({ below }: StoredProgress): Uint8Array => new Uint8Array(Buffer.from(below, 'hex'));
 
 /**
- * Keys below the returned one were brought to disk by flush `flushId`. A mark of another flush is what a crash left: then null.
+ * The flushes of heads that did not end: one that is under way, and those that crashes cut off, newest first. An older one matters for the keys
+ * that no newer one came to: each goes further than the ones before it.
  */
-export function readProgress(reader: Get, flushId: string): Uint8Array | null {
-  const bytes = reader.get(STATE, PROGRESS);
-  if (bytes === undefined) return null;
-  const key = bytes.subarray(1 + bytes[0]!);
-  return Buffer.from(bytes.subarray(1, 1 + bytes[0]!)).toString('latin1') === flushId ? copyBytes(key) : null;
+export function readProgress(reader: Get): HeadsProgress[] {
+  return storedProgress(reader).map((stored) => ({
+    flushId: stored.flush,
+    watermark: stored.watermark,
+    below: keyOf(stored),
+  }));
 }
 
-/** Whether a flush of heads began and did not end: some heads are newer than the watermark. */
-export function hasProgress(reader: Get): boolean {
-  return reader.get(STATE, PROGRESS) !== undefined;
+/** Below which key flush `flushId` is done; null when it is not under way. */
+export function progressOf(reader: Get, flushId: string): Uint8Array | null {
+  const [newest] = storedProgress(reader);
+  return newest?.flush === flushId ? keyOf(newest) : null;
 }
 
-export function writeProgress(transaction: BackendTransaction, flushId: string, key: Uint8Array): void {
-  const value = new Uint8Array(1 + flushId.length + key.length);
-  value[0] = flushId.length;
-  value.set(Buffer.from(flushId, 'latin1'), 1);
-  value.set(key, 1 + flushId.length);
-  transaction.put(STATE, PROGRESS, value);
+export function writeProgress(transaction: BackendTransaction, progress: HeadsProgress): void {
+  const { flushId, watermark, below } = progress;
+  const older = storedProgress(transaction).filter(
+    (stored) => stored.flush !== flushId && compareBytes(keyOf(stored), below) > 0,
+  );
+  const newest: StoredProgress = { flush: flushId, watermark, below: Buffer.from(below).toString('hex') };
+  write(transaction, 'progress', [newest, ...older]);
 }
 
 export function clearProgress(transaction: BackendTransaction): void {
-  transaction.remove(STATE, PROGRESS);
+  transaction.remove(STATE, Buffer.from('progress'));
 }

@@ -15,6 +15,7 @@ function withoutRefresh(backend: Backend): Backend {
       return {
         get: (table, key) => reader.get(table, key),
         scan: (table, range, visit) => reader.scan(table, range, visit),
+        scanLog: (range, visit) => reader.scanLog(range, visit),
         count: (table, range) => reader.count(table, range),
         stats: () => reader.stats(),
         close: () => reader.close(),

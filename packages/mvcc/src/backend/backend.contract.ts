@@ -69,6 +69,72 @@ export function backendContract(
     );
 
     test(
+      'whatever snapshot a reader is at, everything it is asked in one turn is as of that one',
+      using(async (backend) => {
+        const reader = backend.openReader();
+        const writer = backend.openWriter();
+        const range = { low: bytes(''), high: null };
+        for (let round = 1; round < 30; round++) {
+          writer.write((tx) => {
+            tx.put('head', bytes(`key ${round}`), bytes('x'));
+            tx.put('state', bytes('keys'), Uint8Array.of(round));
+          });
+          // A reader may move by itself between turns.
+          await new Promise((resolve) => setTimeout(resolve, round % 4));
+          const noted = reader.get('state', bytes('keys'))?.[0] ?? 0;
+          let scanned = 0;
+          reader.scan('head', range, () => ++scanned > 0);
+          expect([reader.count('head', range), scanned]).toEqual([noted, noted]);
+          expect(reader.get('head', bytes(`key ${noted + 1}`))).toBeUndefined();
+        }
+        writer.close();
+        reader.close();
+      }),
+    );
+
+    test(
+      'a scan of the log gives the same as any scan, in place',
+      using((backend) => {
+        const writer = backend.openWriter();
+        const key = (at: number): Uint8Array => Buffer.from([at >> 8, at, 7]);
+        writer.write((tx) => {
+          // Sizes go up and down, past what is read without a buffer of its own.
+          for (let at = 0; at < 600; at++) {
+            const size = [3, 300, 0, 40_000, 17, 70_000, 2_000_000, 1][at % 8]!;
+            tx.append('log', key(at), new Uint8Array(at % 8 === 6 && at > 20 ? 9 : size).fill(at));
+          }
+        });
+        writer.close();
+        const reader = backend.openReader();
+        const seen: string[] = [];
+        const range = { low: key(3), high: key(500) };
+        reader.scan('log', range, (name, value) => {
+          seen.push(`${name.join()} ${value.length} ${value[0]} ${value.at(-1)}`);
+          return true;
+        });
+        expect(seen.length).toBe(497);
+        const inPlace: string[] = [];
+        const visit: Parameters<typeof reader.scanLog>[1] = (keys, start, values, size) => {
+          const name = keys.subarray(start, start + 3);
+          inPlace.push(
+            `${name.join()} ${size} ${size === 0 ? undefined : values[0]} ${values.subarray(0, size).at(-1)}`,
+          );
+          return inPlace.length !== 100;
+        };
+        reader.scanLog(range, visit);
+        expect(inPlace.length).toBe(100);
+        reader.scanLog({ low: key(103), high: key(500) }, visit);
+        expect(inPlace).toEqual(seen);
+        reader.scanLog({ low: key(4), high: key(4) }, visit);
+        reader.scanLog({ low: key(5), high: key(4) }, visit);
+        expect(inPlace.length).toBe(497);
+        reader.scanLog({ low: key(598), high: null }, visit);
+        expect(inPlace.length).toBe(499);
+        reader.close();
+      }),
+    );
+
+    test(
       'a scan ends where its visitor wants',
       using((backend) => {
         fill(backend, ['a', 'b', 'c']);

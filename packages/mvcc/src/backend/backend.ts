@@ -21,6 +21,14 @@ export interface BackendReader {
     range: { low: Uint8Array; high: Uint8Array | null; reverse?: boolean },
     visit: (key: Uint8Array, value: Uint8Array) => boolean,
   ): void;
+  /**
+   * `scan` of table `log`, forward and without a view for each key and value, which cost as much as the scan: the key begins at `keyStart` of
+   * `keys`, the value is the first `valueBytes` of `values`.
+   */
+  scanLog(
+    range: { low: Uint8Array; high: Uint8Array | null },
+    visit: (keys: Uint8Array, keyStart: number, values: Uint8Array, valueBytes: number) => boolean,
+  ): void;
   /** Number of keys in `[low, high)`. Costs time in proportion to the answer. */
   count(table: TableName, range: { low: Uint8Array; high: Uint8Array | null }): number;
   /** Moves to a snapshot that holds everything committed before this call. */

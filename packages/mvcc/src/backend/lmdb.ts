@@ -21,8 +21,8 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
-import { copyBytes } from '../bytes.ts';
-import { TABLE_NAMES } from '../tables.ts';
+import { copyBytes, EMPTY } from '../bytes.ts';
+import { LOG, TABLE_NAMES } from '../tables.ts';
 import {
   type AdoptPlace,
   type Backend,
@@ -114,11 +114,38 @@ const VALUE_VIEWS = {
     new Uint8Array(bytes.buffer, bytes.byteOffset, size),
 };
 
+/** Where the key and the value lie that a scan of `log` is at: one after the other, so one place for all. */
+let keys: Uint8Array = EMPTY;
+let valueSource: Uint8Array = EMPTY;
+let values: Uint8Array = EMPTY;
+let valueBytes = 0;
+const LOG_KEYS = {
+  writeKey: KEY_VIEWS.writeKey,
+  readKey(target: Uint8Array, start: number): number {
+    keys = target;
+    return start;
+  },
+};
+const LOG_VALUES = {
+  encode: VALUE_VIEWS.encode,
+  decode(bytes: Uint8Array & { maxLength?: number }, size: number): null {
+    // The buffer that is used again and again has a `length` of its own making, and so gets a view that lasts.
+    if (bytes !== valueSource || values.length < size) {
+      valueSource = bytes;
+      values = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.maxLength ?? size);
+    }
+    valueBytes = size;
+    return null;
+  },
+};
+
 type Tables = Record<TableName, Database<Uint8Array, Uint8Array>>;
 
 interface Opened {
   readonly root: RootDatabase<Uint8Array, Uint8Array>;
   readonly tables: Tables;
+  /** `log` once more. */
+  readonly log: Database<null, number>;
 }
 
 function openFile(path: string, mapSizeBytes: number, noSync = false): Opened {
@@ -144,8 +171,9 @@ function openFile(path: string, mapSizeBytes: number, noSync = false): Opened {
         encoder: VALUE_VIEWS,
       } as never) as unknown as Tables[string];
     }
+    const log = root.openDB({ name: LOG, keyEncoder: LOG_KEYS, encoder: LOG_VALUES } as never);
     if (!exists) syncPath(dirname(path));
-    return { root, tables };
+    return { root, tables, log: log as unknown as Database<null, number> };
   } catch (error) {
     throw backendError(error);
   }
@@ -403,11 +431,24 @@ class LmdbReader implements BackendReader {
     this.#held = null;
   }
 
-  scan: BackendReader['scan'] = (table, range, visit) => scanOf(this.#opened.tables[table]!, range, visit);
+  /** What is read with `get` and what is counted belong together, so all of it is as of the held snapshot. */
+  scan: BackendReader['scan'] = (table, range, visit) =>
+    scanOf(this.#opened.tables[table]!, range, visit, this.#held ?? this.#hold());
+
+  scanLog: BackendReader['scanLog'] = (range, visit) => {
+    if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return;
+    for (const { key } of this.#opened.log.getRange({
+      ...bounds(range),
+      ...(this.#held ?? this.#hold()),
+    } as object)) {
+      if (!visit(keys, key, values, valueBytes)) return;
+    }
+  };
 
   count(table: TableName, range: { low: Uint8Array; high: Uint8Array | null }): number {
     if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return 0;
-    return this.#opened.tables[table]!.getKeysCount(bounds(range) as object);
+    const options = { ...bounds(range), ...(this.#held ?? this.#hold()) };
+    return this.#opened.tables[table]!.getKeysCount(options as object);
   }
 
   refresh(): void {
@@ -503,13 +544,14 @@ function scanOf(
   database: Database<Uint8Array, Uint8Array>,
   range: { low: Uint8Array; high: Uint8Array | null; reverse?: boolean },
   visit: (key: Uint8Array, value: Uint8Array) => boolean,
+  snapshot?: Snapshot,
 ): void {
   if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return;
   const { start, end } = bounds(range);
   const options =
     range.reverse === true
-      ? { reverse: true, start: end, end: start, exclusiveStart: true, inclusiveEnd: true }
-      : { start, end };
+      ? { ...snapshot, reverse: true, start: end, end: start, exclusiveStart: true, inclusiveEnd: true }
+      : { ...snapshot, start, end };
   for (const { key, value } of database.getRange(options as Parameters<typeof database.getRange>[0])) {
     if (!visit(key, value)) return;
   }

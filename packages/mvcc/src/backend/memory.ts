@@ -6,6 +6,7 @@
  * `crash` forgets every reader and writer and keeps what was written.
  */
 import { compareBytes, copyBytes } from '../bytes.ts';
+import { LOG } from '../tables.ts';
 import {
   type AdoptPlace,
   type Backend,
@@ -155,6 +156,9 @@ class MemoryReader implements BackendReader {
   }
 
   scan: BackendReader['scan'] = (table, range, visit) => scanOf(this.#snapshot.get(table), range, visit);
+
+  scanLog: BackendReader['scanLog'] = (range, visit) =>
+    this.scan(LOG, range, (key, value) => visit(key, 0, value, value.length));
 
   count(table: TableName, range: { low: Uint8Array; high: Uint8Array | null }): number {
     const pairs = this.#snapshot.get(table) ?? [];

@@ -17,12 +17,16 @@ const PAST = 16;
 
 /** What an entry costs besides its key: fields, hash slots, place in the order. */
 const ENTRY_BYTES = 110;
+/** Entries that room is made for before they come: whoever expects more may be wrong. */
+const MAX_RESERVED = 1 << 18;
 
 export class HeadLayer {
   readonly #keys = new KeyArena();
   readonly #order = new SortedEntries(this.#keys, (entry) => this.#delta(entry));
   readonly #leases = new Map<bigint, Set<number>>();
   #dirtyCount = 0;
+  /** Inside `load`: there is no order yet. */
+  #loading = false;
   #flags = new Uint8Array(256);
   #main = new Float64Array(256);
   #sub = new Uint32Array(256);
@@ -53,18 +57,66 @@ export class HeadLayer {
     return this.#order.find(key);
   }
 
+  /** Makes room for `count` entries: growing by and by means copying all of them in one turn, again and again. */
+  reserve(count: number): void {
+    this.#keys.reserve(count);
+    if (count > this.#flags.length) this.#grow(2 ** Math.ceil(Math.log2(count)));
+  }
+
+  /**
+   * Entries that `fill` adds with `loadEntry`, and changes, get their order at its end, all of them at once. For a layer that is empty and that nobody
+   * else looks at meanwhile.
+   * @param expected about how many entries
+   */
+  load(expected: number, fill: () => void): void {
+    this.reserve(Math.min(expected, MAX_RESERVED));
+    this.#loading = true;
+    fill();
+    this.#endLoad();
+  }
+
+  #endLoad(): void {
+    if (!this.#loading) return;
+    this.#loading = false;
+    this.#order.build(this.#keys.count);
+  }
+
+  /**
+   * Inside `load`: the entry of the key in `[start, end)` of `source`; `set` must follow. One that is added has of what lies below only the liveness.
+   */
+  loadEntry(source: Uint8Array, start: number, end: number, liveBelow: boolean): number {
+    const { count } = this.#keys;
+    const entry = this.#loading ? this.#keys.findOrAdd(source, start, end) : UNKNOWN;
+    if (entry === UNKNOWN) {
+      // Somebody made keys that collide: the order has to tell from here on.
+      this.#endLoad();
+      const key = source.slice(start, end);
+      const known = this.find(key);
+      return known === -1 ? this.addOver(key, liveBelow) : known;
+    }
+    if (entry === count) {
+      this.#clear(entry);
+      if (liveBelow) this.#flags[entry]! |= BASE_LIVE;
+    }
+    return entry;
+  }
+
   /** Adds a clean entry that equals what lies below (`below` null: nothing does). */
   add(key: Uint8Array, below: HeadEntry | null): number {
     const entry = this.#keys.add(key);
-    if (entry === this.#flags.length) this.#grow();
-    this.#flags[entry] = 0;
-    this.#main[entry] = 0;
-    this.#lease[entry] = 0n;
+    this.#clear(entry);
     if (below !== null) this.#store(entry, below);
     if (this.live(entry)) this.#flags[entry]! |= BASE_LIVE;
     if (this.#lease[entry] !== 0n) this.#noteLease(this.#lease[entry]!, entry);
     this.#order.insert(entry, key);
     return entry;
+  }
+
+  #clear(entry: number): void {
+    if (entry === this.#flags.length) this.#grow(this.#flags.length * 2);
+    this.#flags[entry] = 0;
+    this.#main[entry] = 0;
+    this.#lease[entry] = 0n;
   }
 
   /** Adds an entry of which only the liveness below is known; `set` must follow. */
@@ -168,7 +220,7 @@ export class HeadLayer {
 
   #noteDelta(entry: number, before: number): void {
     const change = this.#delta(entry) - before;
-    if (change === 0) return;
+    if (change === 0 || this.#loading) return;
     this.#order.changeDelta(entry, this.#keys.key(entry), change);
   }
 
@@ -191,8 +243,7 @@ export class HeadLayer {
     this.#jumpSub[entry] = head.jumpSub;
   }
 
-  #grow(): void {
-    const capacity = this.#flags.length * 2;
+  #grow(capacity: number): void {
     this.#flags = grown(this.#flags, new Uint8Array(capacity));
     this.#main = grown(this.#main, new Float64Array(capacity));
     this.#sub = grown(this.#sub, new Uint32Array(capacity));

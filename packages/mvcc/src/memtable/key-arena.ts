@@ -5,7 +5,7 @@
  * answers "unknown", and the caller looks in the sorted list instead, so the cost stays logarithmic.
  */
 const CHUNK_BYTES = 64 << 10;
-const MAX_PROBES = 24;
+const MAX_PROBES = 32;
 const NONE = 0;
 export const UNKNOWN = -2;
 
@@ -34,35 +34,62 @@ export class KeyArena {
 
   /** @returns the key's number, -1 when it is not here, `UNKNOWN` when only the sorted list can tell */
   find(key: Uint8Array): number {
-    const hash = hashKey(key);
-    const mask = this.#slots.length - 1;
-    for (let probe = 0, slot = hash & mask; probe < MAX_PROBES; probe++, slot = (slot + 1) & mask) {
-      const entry = this.#slots[slot]! - 1;
-      if (entry < 0) return -1;
-      if (this.#hash[entry] === hash && this.compare(entry, key) === 0) return entry;
-    }
-    return this.#overflowed ? UNKNOWN : -1;
+    return this.#find(key, 0, key.length, hashKey(key, 0, key.length));
   }
 
   /** Copies `key`, which is not here yet. @returns its number */
   add(key: Uint8Array): number {
-    if (this.#chunk.length - this.#used < key.length) {
-      this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, key.length));
+    return this.#add(key, 0, key.length, hashKey(key, 0, key.length));
+  }
+
+  /**
+   * The number of the key in `[start, end)` of `source`, which is copied when it is not here yet: then `count` has grown. `UNKNOWN`: only the sorted
+   * list can tell.
+   */
+  findOrAdd(source: Uint8Array, start: number, end: number): number {
+    const hash = hashKey(source, start, end);
+    const entry = this.#find(source, start, end, hash);
+    return entry === -1 ? this.#add(source, start, end, hash) : entry;
+  }
+
+  #find(source: Uint8Array, start: number, end: number, hash: number): number {
+    const mask = this.#slots.length - 1;
+    for (let probe = 0, slot = hash & mask; probe < MAX_PROBES; slot = (slot + ++probe) & mask) {
+      const entry = this.#slots[slot]! - 1;
+      if (entry < 0) return -1;
+      if (this.#hash[entry] === hash && this.#equals(entry, source, start, end)) return entry;
+    }
+    return this.#overflowed ? UNKNOWN : -1;
+  }
+
+  #add(source: Uint8Array, start: number, end: number, hash: number): number {
+    const length = end - start;
+    if (this.#chunk.length - this.#used < length) {
+      this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, length));
       this.#chunks.push(this.#chunk);
       this.#used = 0;
     }
-    if (this.#count === this.#start.length) this.#growEntries();
+    if (this.#count === this.#start.length) this.#growEntries(this.#start.length * 2);
     const entry = this.#count++;
     this.#chunkOf[entry] = this.#chunks.length - 1;
     this.#start[entry] = this.#used;
-    this.#length[entry] = key.length;
-    this.#hash[entry] = hashKey(key);
-    this.#chunk.set(key, this.#used);
-    this.#used += key.length;
-    this.#bytes += key.length;
+    this.#length[entry] = length;
+    this.#hash[entry] = hash;
+    copyInto(this.#chunk, this.#used, source, start, end);
+    this.#used += length;
+    this.#bytes += length;
     if (this.#count * 2 > this.#slots.length) this.#rehash();
     else this.#place(entry);
     return entry;
+  }
+
+  #equals(entry: number, source: Uint8Array, start: number, end: number): boolean {
+    const length = end - start;
+    if (this.#length[entry] !== length) return false;
+    const chunk = this.#chunks[this.#chunkOf[entry]!]!;
+    const from = this.#start[entry]!;
+    for (let i = 0; i < length; i++) if (chunk[from + i] !== source[start + i]) return false;
+    return true;
   }
 
   /** A view of the key: it never changes. */
@@ -107,10 +134,29 @@ export class KeyArena {
     return keyWord(this.#chunks[this.#chunkOf[entry]!]!, start, start + this.#length[entry]!, from);
   }
 
+  /** Three bytes from byte `from` on, nine bits each: what they are and one, or 0 where the key has ended. */
+  digits(entry: number, from: number): number {
+    const chunk = this.#chunks[this.#chunkOf[entry]!]!;
+    const start = this.#start[entry]!;
+    const end = start + this.#length[entry]!;
+    const at = start + from;
+    if (end - at >= 3) return ((chunk[at]! + 1) << 18) | ((chunk[at + 1]! + 1) << 9) | (chunk[at + 2]! + 1);
+    if (at >= end) return 0;
+    return ((chunk[at]! + 1) << 18) | (end - at === 2 ? (chunk[at + 1]! + 1) << 9 : 0);
+  }
+
+  /** Makes room for `count` keys: memory that is not used yet costs nothing. */
+  reserve(count: number): void {
+    if (count > this.#start.length) this.#growEntries(2 ** Math.ceil(Math.log2(count)));
+    if (count * 2 <= this.#slots.length) return;
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(count * 2)));
+    this.#placeAll();
+  }
+
   #place(entry: number): void {
     const mask = this.#slots.length - 1;
     let slot = this.#hash[entry]! & mask;
-    for (let probe = 0; probe < MAX_PROBES; probe++, slot = (slot + 1) & mask) {
+    for (let probe = 0; probe < MAX_PROBES; slot = (slot + ++probe) & mask) {
       if (this.#slots[slot] === NONE) {
         this.#slots[slot] = entry + 1;
         return;
@@ -121,12 +167,15 @@ export class KeyArena {
 
   #rehash(): void {
     this.#slots = new Int32Array(this.#slots.length * 2);
+    this.#placeAll();
+  }
+
+  #placeAll(): void {
     this.#overflowed = false;
     for (let entry = 0; entry < this.#count; entry++) this.#place(entry);
   }
 
-  #growEntries(): void {
-    const capacity = this.#start.length * 2;
+  #growEntries(capacity: number): void {
     this.#chunkOf = grown(this.#chunkOf, capacity);
     this.#start = grown(this.#start, capacity);
     this.#length = grown(this.#length, capacity);
@@ -158,13 +207,21 @@ export function keyWord(bytes: Uint8Array, start: number, end: number, from: num
   return word;
 }
 
+/** Fewer bytes are copied faster one by one. */
+const NATIVE_COPY_FROM = 96;
+
+function copyInto(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): void {
+  if (end - start >= NATIVE_COPY_FROM) target.set(source.subarray(start, end), at);
+  else for (let i = start, to = at; i < end; i++, to++) target[to] = source[i]!;
+}
+
 /** FNV-1a with a final mix; long keys are sampled at both ends. */
-function hashKey(key: Uint8Array): number {
-  const length = key.length;
+export function hashKey(source: Uint8Array, start: number, end: number): number {
+  const length = end - start;
   let hash = Math.imul(length, 0x9e3779b1) | 0;
-  const first = length > 192 ? 96 : length;
-  for (let i = 0; i < first; i++) hash = Math.imul(hash ^ key[i]!, 0x01000193);
-  for (let i = Math.max(first, length - 96); i < length; i++) hash = Math.imul(hash ^ key[i]!, 0x01000193);
+  const first = length > 192 ? start + 96 : end;
+  for (let i = start; i < first; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
+  for (let i = Math.max(first, end - 96); i < end; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
   hash ^= hash >>> 15;
   hash = Math.imul(hash, 0x85ebca6b);
   hash ^= hash >>> 13;

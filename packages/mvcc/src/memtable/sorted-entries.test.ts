@@ -1,19 +1,10 @@
 /** Entries in key order against a plain sorted list. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { someKey } from '../../test/some-key.ts';
 import { compareBytes } from '../bytes.ts';
 import { KeyArena } from './key-arena.ts';
 import { SortedEntries } from './sorted-entries.ts';
-
-/** Few letters, zeros and ends among them, behind beginnings of different lengths: words are often equal, and the common part shrinks. */
-const someKey = fc
-  .tuple(
-    fc.constantFrom('', 'p', '/pods/', '/pods/default/', '/pods/default/web-'),
-    fc
-      .uint8Array({ minLength: 1, maxLength: 7 })
-      .map((bytes) => bytes.map((byte) => [0, 1, 0x61, 0xff][byte & 3]!)),
-  )
-  .map(([beginning, end]) => new Uint8Array(Buffer.concat([Buffer.from(beginning, 'latin1'), end])));
 
 /** A plan of keys to insert and of keys to look for. */
 const plan = fc.tuple(

@@ -13,6 +13,7 @@
  */
 import type { KeyArena } from './key-arena.ts';
 import { Separators } from './separators.ts';
+import { sortAll } from './sort-all.ts';
 import { KeySorter, MAX_SORTED } from './sort-keys.ts';
 
 const LEAF_ENTRIES = MAX_SORTED;
@@ -20,6 +21,8 @@ const LEAF_ENTRIES = MAX_SORTED;
 const SHORT_TAIL = 32;
 /** What `around` gives: a part of a leaf that begins at a multiple of this. */
 const NEIGHBOURS = 128;
+/** Entries of a leaf that is built in bulk: room for those to come. */
+const BUILT_ENTRIES = 384;
 
 interface Leaf {
   readonly entries: Int32Array;
@@ -44,6 +47,22 @@ export class SortedEntries {
     this.#separators = new Separators(keys);
     this.#sorter = new KeySorter(keys);
     this.#deltaOf = deltaOf;
+  }
+
+  /** Takes entries 0 to `count - 1`, with the deltas they have, in place of what is here: nothing yet. */
+  build(count: number): void {
+    const entries = new Int32Array(count);
+    for (let entry = 0; entry < count; entry++) entries[entry] = entry;
+    sortAll(this.#keys, entries);
+    for (let from = 0; from < count; from += BUILT_ENTRIES) {
+      const leaf = from === 0 ? this.#leaves[0]! : emptyLeaf();
+      leaf.entries.set(entries.subarray(from, from + BUILT_ENTRIES));
+      leaf.count = leaf.sorted = Math.min(BUILT_ENTRIES, count - from);
+      leaf.delta = this.#sumOf(leaf, 0, leaf.count);
+      if (from === 0) continue;
+      this.#separators.insert(this.#leaves.length - 1, entries[from]!);
+      this.#leaves.push(leaf);
+    }
   }
 
   /** Adds `entry` with key `key`, which is not here yet and whose delta is 0. */

@@ -9,7 +9,7 @@
  */
 import { compareBytes } from '../bytes.ts';
 import { tableKey } from '../key-codec.ts';
-import { readHeads, readProgress } from '../state.ts';
+import { progressOf, readHeads } from '../state.ts';
 import { HEAD } from '../tables.ts';
 import type { ReadView } from './view.ts';
 
@@ -40,7 +40,7 @@ function countEdge(view: ReadView, low: Uint8Array, high: Uint8Array | null): nu
   let count = reader.count('head', HEAD.physicalRange(low, high)) + heads.active.deltaBetween(low, high);
   // The snapshot may already hold the whole sealed layer: the writer's last commit is seen here before its report is.
   if (heads.sealed !== null && readHeads(reader).watermark < heads.sealedWatermark) {
-    const progress = readProgress(reader, heads.sealedId);
+    const progress = progressOf(reader, heads.sealedId);
     const from = progress !== null && compareBytes(progress, low) > 0 ? progress : low;
     if (high === null || compareBytes(from, high) < 0) count += heads.sealed.deltaBetween(from, high);
   }

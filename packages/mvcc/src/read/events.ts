@@ -42,5 +42,9 @@ export function readEvents(
 }
 
 function ownFrame(frame: RecordFrame): RecordFrame {
-  return { bytes: copyBytes(frame.bytes), start: frame.start, end: frame.end };
+  return {
+    bytes: copyBytes(frame.bytes.subarray(frame.start, frame.end)),
+    start: 0,
+    end: frame.end - frame.start,
+  };
 }

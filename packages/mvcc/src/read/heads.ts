@@ -46,6 +46,8 @@ export class Heads {
     this.sealedId = flushId;
     this.sealedWatermark = watermark;
     this.active = new HeadLayer();
+    // It will hold about as many. Memory that is not used costs nothing.
+    this.active.reserve(this.sealed.count);
     return this.sealed;
   }
 

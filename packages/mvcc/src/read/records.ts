@@ -103,8 +103,11 @@ export class Records implements RecordSource {
       let goOn = true;
       const low = revisionKey(main, sub);
       const high = revisionKey(Math.min(last + 1, fromMemory), 0);
-      this.#reader.scan(LOG, { low, high }, (key, value) => {
-        goOn = visit(readMain(key, 0), readSub(key, 0), { bytes: value, start: 0, end: value.length }, false);
+      const frame: { bytes: Uint8Array; start: number; end: number } = { bytes: EMPTY, start: 0, end: 0 };
+      this.#reader.scanLog({ low, high }, (keys, keyStart, values, valueBytes) => {
+        frame.bytes = values;
+        frame.end = valueBytes;
+        goOn = visit(readMain(keys, keyStart), readSub(keys, keyStart), frame, false);
         return goOn;
       });
       if (!goOn) return;

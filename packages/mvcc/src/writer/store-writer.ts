@@ -176,7 +176,8 @@ export class StoreWriter {
         clearProgress(transaction);
         writeHeads(transaction, { watermark: job.watermark, longKeys });
       } else {
-        writeProgress(transaction, job.flushId, job.progress);
+        const { flushId, watermark, progress: below } = job;
+        writeProgress(transaction, { flushId, watermark, below });
         if (longKeys !== before.longKeys) writeHeads(transaction, { ...before, longKeys });
       }
       this.#options.failpoint('mvccBeforeHeadCommit');
