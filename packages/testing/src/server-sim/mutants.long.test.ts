@@ -8,7 +8,7 @@ import { drawPlan } from './plan.ts';
 import { runPlan } from './simulation.ts';
 
 const base = process.env.SIM_SEED ?? 'mutants';
-/** The slowest is caught by about the 20th; raft's slowest by the 556th. */
+/** The slowest is caught by about the 20th; raft's slowest by the 1,169th. */
 const LIFETIMES = 120;
 const SCHEDULES = 2_000;
 

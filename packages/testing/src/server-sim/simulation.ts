@@ -9,7 +9,6 @@
  * This file holds the world and lets time pass. Read `plan.ts` for what is done, `faults.ts` for how, `machine.ts` for a member and
  * its crashes, `supervisor.ts` for what is heard of it, `users.ts` for clients and watchers, `healing.ts` for the second half.
  */
-import { decodeMessage, MessageType } from '@quorate/raft';
 import type { Member } from '@quorate/server';
 import { memberIdOf } from '@quorate/server/testing';
 import { HistoryRecorder } from '../checkers/recorder.ts';
@@ -74,7 +73,6 @@ export class Simulation {
     this.env = new SimEnv(`${plan.seed}/world`);
     this.network = new SimNetwork(this.env, new Random(plan.seed, 'network'));
     this.network.quality = plan.quality;
-    this.network.mayRepeat = (message) => decodeMessage(message).type !== MessageType.propose;
     this.recorder = new HistoryRecorder({ nowNs: () => Math.round(this.env.monotonicMs() * 1e6) });
     this.connections = new Connections(this.env, new Random(plan.seed, 'connections'));
     this.supervisor = new Supervisor(this);

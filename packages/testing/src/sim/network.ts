@@ -95,8 +95,6 @@ export class SimNetwork {
   quality: LinkQuality = PERFECT_LINK;
   readonly env: SimEnv;
   readonly random: Random;
-  /** Which messages may arrive twice. A forwarded proposal must not: it would be another proposal. */
-  mayRepeat: (message: Uint8Array) => boolean = () => true;
   readonly #ports = new Map<bigint, Port>();
   /** `from>to` of links that let nothing through. */
   readonly #cut = new Set<string>();
@@ -250,7 +248,7 @@ export class SimNetwork {
     // The sender's bytes are its own again after `send`.
     const copy = Uint8Array.from(message);
     this.#deliverLater(port, to, copy, kind);
-    if (this.random.chance(repeat) && this.mayRepeat(copy)) {
+    if (this.random.chance(repeat)) {
       this.tally.repeated++;
       this.#deliverLater(port, to, copy, kind);
     }
