@@ -125,16 +125,25 @@ describe('codec', () => {
     expect(() => new ByteReader(new Uint8Array([0x80])).varint()).toThrow('ends too early');
   });
 
-  it('decoded entries do not pin the buffer they came from', () => {
-    const chunk = encodeMessage(
-      makeMessage({
-        type: MessageType.append,
-        from: 1n,
-        to: 2n,
-        term: 1,
-        entries: [{ index: 1, term: 1, type: EntryType.normal, data: new Uint8Array(10) }],
-      }),
+  it.each([
+    ['a Uint8Array', (bytes: Uint8Array) => bytes],
+    ['a Buffer of Node', (bytes: Uint8Array) => Buffer.from(bytes)],
+  ])('decoded entries do not share memory with %s they came from', (_name, chunkOf) => {
+    const data = new Uint8Array(10).fill(1);
+    const chunk = chunkOf(
+      encodeMessage(
+        makeMessage({
+          type: MessageType.append,
+          from: 1n,
+          to: 2n,
+          term: 1,
+          entries: [{ index: 1, term: 1, type: EntryType.normal, data }],
+        }),
+      ),
     );
-    expect(decodeMessage(chunk).entries[0]!.data.buffer).not.toBe(chunk.buffer);
+    const decoded = decodeMessage(chunk).entries[0]!.data;
+    expect(decoded.buffer).not.toBe(chunk.buffer);
+    chunk.fill(0);
+    expect(decoded).toEqual(data);
   });
 });

@@ -52,11 +52,12 @@ export function encodeMessage(message: Message): Uint8Array {
 /**
  * Decodes a message.
  * Thesis figure 3.1.
- * @param bytes copied once, so that entries kept in memory do not pin a larger network buffer
+ * @param bytes copied once: entries that are kept neither pin a larger network buffer nor change with it
  * @throws CodecError for anything that is not exactly one encoded message
  */
 export function decodeMessage(bytes: Uint8Array): Message {
-  const reader = new ByteReader(bytes.slice());
+  // `slice` of a Node Buffer would be a view.
+  const reader = new ByteReader(new Uint8Array(bytes));
   if (reader.byte() !== VERSION) throw new CodecError('unknown version of the message format');
   const type = reader.byte();
   if (!KNOWN_TYPES.has(type)) throw new CodecError('unknown type of message');
