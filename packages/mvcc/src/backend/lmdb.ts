@@ -403,18 +403,32 @@ const HOLD_MS = 100;
 class LmdbReader implements BackendReader {
   readonly #opened: Opened;
   /**
-   * What gets see. The binding's own snapshot ends a millisecond after it began, by a timer that a lone get pays for, and that wakes an
-   * idle loop.
+   * What lone gets see. The binding's own snapshot ends with the turn, by a timer that a lone get pays for, and that wakes an idle loop.
+   * A scan needs no timer more, and on a snapshot that is held it cannot use the last one's cursor: 4 us.
    */
   #held: Snapshot | null = null;
   #release: NodeJS.Timeout | null = null;
+  /** Records, heads and counts belong together: what is asked first says where a turn reads all of it. */
+  #source: 'held' | 'binding' | null = null;
+  readonly #endTurn = (): void => {
+    this.#source = null;
+  };
 
   constructor(opened: Opened) {
     this.#opened = opened;
   }
 
   get(table: TableName, key: Uint8Array): Uint8Array | undefined {
-    return getFrom(this.#opened.tables[table]!, key, this.#held ?? this.#hold());
+    return getFrom(this.#opened.tables[table]!, key, this.#snapshot('held'));
+  }
+
+  /** @returns undefined for the binding's own */
+  #snapshot(wanted: 'held' | 'binding'): Snapshot | undefined {
+    if (this.#source === null) {
+      this.#source = wanted;
+      queueMicrotask(this.#endTurn);
+    }
+    return this.#source === 'held' ? (this.#held ?? this.#hold()) : undefined;
   }
 
   #hold(): Snapshot {
@@ -431,15 +445,14 @@ class LmdbReader implements BackendReader {
     this.#held = null;
   }
 
-  /** What is read with `get` and what is counted belong together, so all of it is as of the held snapshot. */
   scan: BackendReader['scan'] = (table, range, visit) =>
-    scanOf(this.#opened.tables[table]!, range, visit, this.#held ?? this.#hold());
+    scanOf(this.#opened.tables[table]!, range, visit, this.#snapshot('binding'));
 
   scanLog: BackendReader['scanLog'] = (range, visit) => {
     if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return;
     for (const { key } of this.#opened.log.getRange({
       ...bounds(range),
-      ...(this.#held ?? this.#hold()),
+      ...this.#snapshot('binding'),
     } as object)) {
       if (!visit(keys, key, values, valueBytes)) return;
     }
@@ -447,7 +460,7 @@ class LmdbReader implements BackendReader {
 
   count(table: TableName, range: { low: Uint8Array; high: Uint8Array | null }): number {
     if (range.high !== null && Buffer.compare(range.low, range.high) >= 0) return 0;
-    const options = { ...bounds(range), ...(this.#held ?? this.#hold()) };
+    const options = { ...bounds(range), ...this.#snapshot('binding') };
     return this.#opened.tables[table]!.getKeysCount(options as object);
   }
 
