@@ -62,9 +62,12 @@ export async function leaderOrAny({ cluster, random }: FaultContext): Promise<Cl
   return (await cluster.leader()) ?? random.pick(cluster.running());
 }
 
-export async function aFollower({ cluster, random }: FaultContext): Promise<ClusterMember> {
+export async function aFollower(
+  { cluster, random }: FaultContext,
+  suits: (member: ClusterMember) => boolean = () => true,
+): Promise<ClusterMember> {
   const leader = await cluster.leader();
-  return random.pick(cluster.running().filter((member) => member !== leader));
+  return random.pick(cluster.running().filter((member) => member !== leader && suits(member)));
 }
 
 export function dwell(random: Random, fewestMs: number, mostMs: number): Promise<void> {
