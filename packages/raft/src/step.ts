@@ -76,6 +76,11 @@ function answerStale(raft: Raft, message: Message): void {
     raft.send(message.from, { type: MessageType.preVoteResponse, reject: true });
     return;
   }
+  if (message.type === MessageType.vote) {
+    // Nor could a candidate with a slow clock ever reach the term of one that campaigns in vain and faster (thesis §3.3).
+    raft.send(message.from, { type: MessageType.voteResponse, reject: true });
+    return;
+  }
   const fromLeader = message.type === MessageType.heartbeat || message.type === MessageType.append;
   if (fromLeader) {
     // A leader that hears of a higher term steps down (thesis §3.3). One that was removed while it was cut off hears of
