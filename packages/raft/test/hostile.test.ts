@@ -18,6 +18,7 @@ import {
 } from '@quorate/raft';
 import { EMPTY_CONF } from '@quorate/raft/testing';
 import { describe, expect, it } from 'vitest';
+import { generator } from './random/generator.ts';
 import { World } from './scenario/world.ts';
 
 const TRIO: ConfState = { ...EMPTY_CONF, voters: [1n, 2n, 3n] };
@@ -104,17 +105,6 @@ describe('what no correct peer sends', () => {
     expect(() => follower.step(makeMessage(beyond))).toThrow(InvariantError);
   });
 });
-
-/** mulberry32 */
-function generator(seed: number): (bound: number) => number {
-  let state = seed | 0;
-  return (bound) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
-  };
-}
 
 describe('hostile messages', () => {
   const TYPES = Object.values(MessageType);

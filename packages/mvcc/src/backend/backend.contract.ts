@@ -100,7 +100,7 @@ export function backendContract(
     );
 
     test(
-      'a scan of the log gives the same as any scan, in place',
+      'a scan of the log in place gives what the general scan gives',
       using((backend) => {
         const writer = backend.openWriter();
         const key = (at: number): Uint8Array => Buffer.from([at >> 8, at, 7]);

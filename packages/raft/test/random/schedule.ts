@@ -8,6 +8,7 @@ import { type ConfState, type Message, MessageType } from '@quorate/raft';
 import { EMPTY_CONF, type Rules } from '@quorate/raft/testing';
 import { Checks } from '../scenario/checks.ts';
 import { type Options, ScenarioNode } from '../scenario/node.ts';
+import { generator } from './generator.ts';
 
 /** What happened, so that a green run can be shown not to be empty. */
 export interface Tally {
@@ -31,17 +32,6 @@ export function emptyTally(): Tally {
     snapshots: 0,
     confChanges: 0,
     transfers: 0,
-  };
-}
-
-/** Small, seeded, good enough: mulberry32. */
-function generator(seed: number): (bound: number) => number {
-  let state = seed | 0;
-  return (bound) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
   };
 }
 
