@@ -191,10 +191,25 @@ describe.skipIf(!installed)(`same watches, same events as etcd (DIFFERENTIAL_SEE
   });
 });
 
-/** The generator's next change of keys: a watch sees nothing of the rest, and a compaction would race with catching up. */
+/**
+ * The generator's next change of keys: a watch sees nothing of the rest, and a compaction would race with catching up.
+ *
+ * A txn that keeps the value or lease of a key it has just deleted is left out: it passes the checks of etcd 3.4.23,
+ * which then ends with a panic.
+ */
 function writeStep(generator: Generator, revision: bigint): Step {
   for (;;) {
     const step = generator.next(revision, -1n);
-    if (step.call === 'KV/Put' || step.call === 'KV/DeleteRange' || step.call === 'KV/Txn') return step;
+    if (step.call === 'KV/Put' || step.call === 'KV/DeleteRange') return step;
+    if (step.call === 'KV/Txn' && !keepsOfAKey(step.request)) return step;
   }
+}
+
+/** Whether any operation of a txn, or of one within it, keeps the value or lease that its key has. */
+function keepsOfAKey(txn: Fields): boolean {
+  return [...(txn.success as Fields[]), ...(txn.failure as Fields[])].some(({ requestPut, requestTxn }) => {
+    const kept = requestPut as Fields | undefined;
+    if (kept?.ignoreValue || kept?.ignoreLease) return true;
+    return requestTxn !== undefined && keepsOfAKey(requestTxn as Fields);
+  });
 }
