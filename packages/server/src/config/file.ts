@@ -6,6 +6,7 @@
  * commas, `log-outputs` a list. A file replaces every other source.
  */
 import { readFileSync } from 'node:fs';
+import type { Tags } from 'yaml';
 import { ConfigError } from './errors.ts';
 import { FLAGS, type Flag } from './flags.ts';
 import { type FlagValue, parseValue } from './settings.ts';
@@ -31,10 +32,23 @@ async function parseDocument(path: string, text: string): Promise<unknown> {
   // Loaded only now: most members have no file, and starting quickly matters to all.
   const yaml = await import('yaml');
   try {
-    return yaml.parse(text, { maxAliasCount: 100, logLevel: 'error' });
+    return yaml.parse(text, {
+      // As Go's reader: `yes` and `off` are switches, 0100 is octal, the last of two equal keys counts.
+      version: '1.1',
+      customTags: (tags) => tags.filter((tag) => !isTime(tag)),
+      uniqueKeys: false,
+      intAsBigInt: true,
+      maxAliasCount: 100,
+      logLevel: 'error',
+    });
   } catch (error) {
     throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** YAML 1.1 reads 12:30 as a number and 2001-12-14 as a date; Go leaves both as text. */
+function isTime(tag: Tags[number]): boolean {
+  return typeof tag === 'object' && (tag.format === 'TIME' || tag.tag.endsWith(':timestamp'));
 }
 
 /** @param document what the file holds, as plain values */
@@ -83,15 +97,9 @@ function fromDocument(flag: Flag, value: unknown): FlagValue {
     case 'int':
     case 'uint':
     case 'uint32':
-      if (typeof value !== 'number' || !Number.isInteger(value)) {
-        throw new ValueError('must be a whole number');
-      }
-      return parseValue(flag, BigInt(value).toString());
+      return parseValue(flag, wholeNumber(value, 'must be a whole number').toString());
     case 'duration':
-      if (typeof value !== 'number' || !Number.isInteger(value)) {
-        throw new ValueError('must be a whole number of nanoseconds');
-      }
-      return value / NANOSECONDS_PER_MS;
+      return Number(wholeNumber(value, 'must be a whole number of nanoseconds')) / NANOSECONDS_PER_MS;
     case 'strings':
       if (Array.isArray(value) && value.every((item) => typeof item === 'string')) {
         return parseValue(flag, value.join(','));
@@ -102,6 +110,13 @@ function fromDocument(flag: Flag, value: unknown): FlagValue {
       if (typeof value !== 'string') throw new ValueError('must be text');
       return parseValue(flag, value);
   }
+}
+
+/** `1e3` is read as a fraction, and whole all the same. */
+function wholeNumber(value: unknown, complaint: string): bigint {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  throw new ValueError(complaint);
 }
 
 function systemText(error: unknown): string {

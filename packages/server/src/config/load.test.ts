@@ -345,6 +345,20 @@ describe('the configuration file', () => {
     expect((await config(['--config-file', file('')])).name).toBe('default');
   });
 
+  test.each([
+    ['pre-vote: no', { preVote: false }],
+    ['pre-vote: Off\nforce-new-cluster: y', { preVote: false, forceNewCluster: true }],
+    ['max-txn-ops: 0100', { maxTxnOps: 64 }],
+    ['max-txn-ops: 0x10\nsnapshot-count: 1_000', { maxTxnOps: 16, snapshotCount: 1_000 }],
+    ['max-txn-ops: 1e2', { maxTxnOps: 100 }],
+    ['quota-backend-bytes: 9223372036854775807', { quotaBytes: Number.MAX_SAFE_INTEGER }],
+    ['max-txn-ops: 1\nmax-txn-ops: 2', { maxTxnOps: 2 }],
+    ['initial-cluster-token: 2001-12-14', { clusterToken: '2001-12-14' }],
+    ['initial-cluster-token: 12:30', { clusterToken: '12:30' }],
+  ])('is read as Go reads YAML: %j', async (text, expected) => {
+    expect(await config(['--config-file', file(text)])).toMatchObject(expected);
+  });
+
   test('nested keys reach their flags', async () => {
     const path = file('client-transport-security:\n  cert-file: a.pem\n');
     expect((await failure(['--config-file', path])).message).toBe('--cert-file is not supported yet');
@@ -357,6 +371,9 @@ describe('the configuration file', () => {
     ['grpc-keepalive-min-time: 5s', 'nanoseconds'],
     ['pre-vote: "yes"', 'must be true or false'],
     ['name: 5', 'must be text'],
+    ['name: yes', 'must be text'],
+    ['max-txn-ops: 1.5', 'must be a whole number'],
+    ['quota-backend-bytes: 9223372036854775808', 'value out of range'],
     ['a: [1', ''],
     ['- 1', 'does not hold a map'],
     ['listen-client-urls: foo', 'URL scheme must be'],
