@@ -1,7 +1,7 @@
 /** Entry of the thread that builds a store from an image; fed by `transfer/sink.ts`. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { insideGate, useGate } from './backend/exit-gate.ts';
-import { lmdbBackendAgain } from './backend/lmdb.ts';
+import { lmdbBackendAgain } from './backend/lmdb/backend.ts';
 import { BuildCore } from './transfer/build-core.ts';
 import { ImageReceiver } from './transfer/receiver.ts';
 import type { FromReceiver, ReceiverData, ToReceiver } from './transfer/sink.ts';

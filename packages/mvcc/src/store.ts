@@ -7,7 +7,7 @@
 
 import { assert } from './assert.ts';
 import type { Backend, BackendReader } from './backend/backend.ts';
-import { lmdbBackend, lmdbBackendAgain } from './backend/lmdb.ts';
+import { lmdbBackend, lmdbBackendAgain } from './backend/lmdb/backend.ts';
 import { BlockIndex } from './blocks.ts';
 import { Flusher } from './flush.ts';
 import { MetaLayers } from './meta-layer.ts';

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BackendError } from './backend/backend.ts';
 import { insideGate, useGate } from './backend/exit-gate.ts';
-import { lmdbBackendAgain } from './backend/lmdb.ts';
+import { lmdbBackendAgain } from './backend/lmdb/backend.ts';
 import type { MvccFailpoint } from './failpoints.ts';
 import {
   ANSWER_NONE,

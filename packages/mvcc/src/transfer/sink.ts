@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { type Backend, BackendError } from '../backend/backend.ts';
 import { type GateMemory, newGate, removeGate, terminateAtGate } from '../backend/exit-gate.ts';
-import { removeFresh } from '../backend/lmdb.ts';
+import { removeFresh } from '../backend/lmdb/backend.ts';
 import { BuildCore, RefusedRecordError } from './build-core.ts';
 import { DamagedImageError } from './chunks.ts';
 import { ImageReceiver } from './receiver.ts';

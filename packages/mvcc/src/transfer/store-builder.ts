@@ -5,7 +5,8 @@
  */
 import type { Backend } from '../backend/backend.ts';
 import { BackendError } from '../backend/backend.ts';
-import { holdsStore, lmdbBackend } from '../backend/lmdb.ts';
+import { lmdbBackend } from '../backend/lmdb/backend.ts';
+import { holdsStore } from '../backend/lmdb/folder.ts';
 import { DEFAULT_LIMITS, mapSizeFor, type StoreOptions } from '../options.ts';
 import { BuildCore } from './build-core.ts';
 import type { ImageInfo, ImageRecord, StoreBuilder } from './types.ts';

@@ -2,15 +2,15 @@
  * A look at LMDB's file before LMDB maps it.
  *
  * LMDB trusts its file: one that lacks pages kills the process with SIGBUS on the first read past the end. Free pages at its end
- * may be missing, though (`lmdb-reach.ts`).
+ * may be missing, though (`reach.ts`).
  *
  * Two meta pages take turns; the one with the higher transaction number is in force. Layout (offsets in a page
  * of this build): magic at 24, version at 28, page size at 48, root of the free pages at 88, root of the tables at 136, last page
  * number at 144, transaction number at 152.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { BackendError } from './backend.ts';
-import { staysWithin } from './lmdb-reach.ts';
+import { BackendError } from '../backend.ts';
+import { staysWithin } from './reach.ts';
 
 const MAGIC = 0xbeefc0de;
 const META_BYTES = 160;

@@ -10,8 +10,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { backendContract } from './backend.contract.ts';
-import { lmdbBackend } from './lmdb.ts';
+import { backendContract } from '../backend.contract.ts';
+import { lmdbBackend } from './backend.ts';
 
 const mapSizeBytes = 2 ** 30;
 
