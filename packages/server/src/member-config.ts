@@ -13,6 +13,7 @@ import type { CorruptionCheckOptions } from './integrity/corruption-check.ts';
 import type { LeaseCheckpoints } from './lease/create-lessor.ts';
 import type { MemberInfo } from './member.ts';
 import type { InitialMember } from './membership/bootstrap.ts';
+import type { ResolveHost } from './membership/peer-urls.ts';
 import type { ResolveSrv } from './membership/srv-discovery.ts';
 import type { Network } from './network.ts';
 
@@ -23,6 +24,8 @@ export interface MemberConfig {
   readonly walDirectory: string | null;
   /** The members the cluster starts with, this one included. Only its identities matter after the first start. */
   readonly initialCluster: readonly InitialMember[];
+  /** Own peer URLs as a flag names them; they must be those in `initialCluster`. Null: no flag does. */
+  readonly advertisedPeerUrls?: readonly string[] | null;
   /** Finds them when no flag names them. Asked only by a member whose log is still empty. */
   readonly discoverCluster?: () => Promise<readonly InitialMember[]>;
   readonly initialClusterToken: string;
@@ -129,6 +132,8 @@ export interface World {
   readonly fetchCluster?: FetchCluster;
   /** Absent: the machine's DNS. */
   readonly resolveSrv?: ResolveSrv;
+  /** Absent: peer URLs are compared as texts. */
+  readonly resolveHost?: ResolveHost;
   readonly failpoint: Failpoint;
   /** URL of a module that exports the failpoints as its default, for the log's thread; null when none is active. */
   readonly failpointModule: string | null;

@@ -8,6 +8,7 @@ import type { ServerConfig } from './config/config.ts';
 import type { MetricsSource } from './http/metrics/source.ts';
 import type { NetworkHost, World } from './member-config.ts';
 import { NO_PEERS } from './network.ts';
+import { firstAddress } from './node/first-address.ts';
 import { peerMetrics } from './peers/metrics.ts';
 import { createPeerNetwork, type PeerNetwork } from './peers/peer-network.ts';
 
@@ -23,6 +24,7 @@ export function peerWorld(config: ServerConfig, world: World): PeerWorld {
   return {
     ...world,
     peerMetrics: metrics,
+    resolveHost: world.resolveHost ?? firstAddress,
     network: async (host) => {
       network = await openNetwork(config, host);
       return network;

@@ -7,7 +7,13 @@
  */
 import { resolveSrv } from 'node:dns/promises';
 import { lstatSync, unlinkSync } from 'node:fs';
-import { createGrpcServer, type GrpcServer, type Limits, type Listening } from '@quorate/grpc-server';
+import {
+  createGrpcServer,
+  type GrpcServer,
+  type Limits,
+  type Listening,
+  nodeEnv,
+} from '@quorate/grpc-server';
 import { createServices, type Services } from './api/services.ts';
 import type { ServerConfig } from './config/config.ts';
 import type { EndpointUrl } from './config/urls.ts';
@@ -49,7 +55,7 @@ const CUT_GRACE_MS = 200;
 export async function startServer(config: ServerConfig, world: World): Promise<Server> {
   for (const warning of config.warnings) world.env.log.log('warn', warning);
   const peers = peerWorld(config, world);
-  const member = await startMember(memberConfig(config, world), peers, createLessor);
+  const member = await startMember(memberConfig(config, peers), peers, createLessor);
   // What is open so far; the newest closes first.
   const opened: (() => unknown)[] = [() => member.stop()];
   try {
@@ -63,6 +69,7 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
     opened.push(() => front.close(0));
     const transport = createGrpcServer({
       handlers: services.handlers,
+      env: { ...nodeEnv, afterPoll: (callback) => member.turnEnd.afterPoll(callback) },
       limits: transportLimits(config),
       keepalive: config.keepalive,
       observer: front.observer,
@@ -177,11 +184,17 @@ function memberConfig(config: ServerConfig, world: World): MemberConfig {
     dataDirectory: config.dataDir,
     walDirectory: config.walDir,
     initialCluster: config.initialCluster,
+    advertisedPeerUrls: config.advertisedPeerUrls,
     ...(discoverySrv === null
       ? {}
       : {
           discoverCluster: () =>
-            discoverBySrv(discoverySrv, { name, peerUrls }, world.resolveSrv ?? resolveSrv),
+            discoverBySrv(
+              discoverySrv,
+              { name, peerUrls },
+              world.resolveSrv ?? resolveSrv,
+              world.resolveHost,
+            ),
         }),
     initialClusterToken: config.clusterToken,
     initialClusterState: config.initialClusterState,

@@ -151,6 +151,38 @@ describe('the life of a server', () => {
     await start({ 'initial-cluster-state': 'existing' });
     expect(await send(KV.Range.path, RangeRequest.encode({ key }))).toEqual(OK);
   });
+
+  const CONTRADICTIONS = [
+    [
+      {
+        'initial-cluster': 'default=http://h:1,b=http://h:2',
+        'initial-advertise-peer-urls': 'http://[::1]:3',
+      },
+      '--initial-cluster has default=http://h:1 but missing from --initial-advertise-peer-urls=http://[::1]:3',
+    ],
+    [
+      { 'initial-cluster': 'default=http://h:1,b=http://h:1' },
+      'initial cluster default=http://h:1,b=http://h:1 has duplicate url',
+    ],
+    [
+      { name: 'bar', 'initial-cluster': 'foo=http://h:1' },
+      'couldn\'t find local name "bar" in the initial cluster configuration',
+    ],
+  ] as const;
+  test.each(CONTRADICTIONS)(
+    'flags that contradict each other are refused by a member without data alone: %j',
+    async (flags, message) => {
+      const peers = { 'listen-peer-urls': 'http://127.0.0.1:0' };
+      const resolveHost = async () => '10.0.0.1';
+      const starting = start({ ...peers, ...flags }, (world) => ({ ...world, resolveHost }));
+      await expect(starting).rejects.toThrow(message);
+      await start(peers);
+      await server.stop();
+      client.close();
+      await start({ ...peers, ...flags });
+      expect(server.member.members()).toHaveLength(1);
+    },
+  );
 });
 
 describe('members found by DNS', () => {

@@ -1,8 +1,8 @@
 /**
  * Flags about the cluster: who begins it, who this member is in it, and how it is joined.
  *
- * What is wrong in the flags themselves is refused here, with etcd's texts; what only the running cluster can say (a list that does
- * not match, a member that lost its data) is found in `membership/join.ts`.
+ * What cannot be read is refused here, with etcd's texts. Whether the lists fit each other matters to a member without data alone
+ * (`membership/plan.ts`), and what only the running cluster can say is found in `membership/join.ts`.
  */
 import type { InitialMember } from '../membership/bootstrap.ts';
 import { ConfigError } from './errors.ts';
@@ -17,7 +17,9 @@ export interface ClusterConfig {
   readonly peerListenerOptional: boolean;
   /** Own peer URLs, as told to the cluster. */
   readonly peerUrls: readonly string[];
-  /** This member among them; empty when they are found by DNS (`discoverySrv`). */
+  /** Own peer URLs where a flag names them beside the initial cluster, which must say the same; null otherwise. */
+  readonly advertisedPeerUrls: readonly string[] | null;
+  /** Empty when they are found by DNS (`discoverySrv`). */
   readonly initialCluster: readonly InitialMember[];
   readonly clusterToken: string;
   readonly initialClusterState: 'new' | 'existing';
@@ -49,6 +51,7 @@ export function clusterConfig(settings: Settings, name: string): ClusterConfig {
   return {
     listenPeerUrls,
     peerListenerOptional: !settings.isGiven('listen-peer-urls') && initialCluster.length === 1,
+    advertisedPeerUrls: settings.isGiven('initial-advertise-peer-urls') ? advertised : null,
     peerUrls: initialCluster.find((member) => member.name === name)?.peerUrls ?? advertised,
     initialCluster,
     clusterToken: settings.string('initial-cluster-token'),
@@ -65,43 +68,16 @@ export function clusterConfig(settings: Settings, name: string): ClusterConfig {
 /** When only the name or the own peer URLs were given, the initial cluster follows them. */
 function clusterOf(settings: Settings, name: string, advertised: readonly string[]): InitialMember[] {
   if (!settings.isGiven('initial-cluster')) {
-    if (name === '') throw notListed(name);
+    if (name === '')
+      throw new ConfigError(`couldn't find local name "${name}" in the initial cluster configuration`);
     if (advertised.length === 0) throw notCluster(`no URL for member "${name}"`);
     return [{ name, peerUrls: advertised }];
   }
-  const text = settings.string('initial-cluster');
-  const members = parseInitialCluster(text);
-  const own = members.find((member) => member.name === name);
-  if (own === undefined) throw notListed(name);
-  const urls = members.flatMap(({ peerUrls }) => peerUrls);
-  if (new Set(urls).size !== urls.length) throw new ConfigError(`initial cluster ${text} has duplicate url`);
-  if (settings.isGiven('initial-advertise-peer-urls')) checkAdvertised(name, own.peerUrls, advertised);
-  return members;
-}
-
-function notListed(name: string): ConfigError {
-  return new ConfigError(`couldn't find local name "${name}" in the initial cluster configuration`);
+  return parseInitialCluster(settings.string('initial-cluster'));
 }
 
 function notCluster(why: string): ConfigError {
   return new ConfigError(`error setting up initial cluster: ${why}`);
-}
-
-function checkAdvertised(name: string, listed: readonly string[], advertised: readonly string[]): void {
-  const missing = listed.filter((url) => !advertised.includes(url));
-  if (missing.length > 0) {
-    const list = missing.map((url) => `${name}=${url}`).join(',');
-    throw new ConfigError(
-      `--initial-cluster has ${list} but missing from --initial-advertise-peer-urls=${advertised.join(',')}`,
-    );
-  }
-  const unlisted = advertised.filter((url) => !listed.includes(url));
-  if (unlisted.length > 0) {
-    const list = listed.map((url) => `${name}=${url}`).join(',');
-    throw new ConfigError(
-      `--initial-advertise-peer-urls has ${unlisted.join(',')} but missing from --initial-cluster=${list}`,
-    );
-  }
 }
 
 /** `NAME=URL,NAME=URL`; a name that comes twice has two URLs. */

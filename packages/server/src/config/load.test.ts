@@ -127,10 +127,6 @@ describe('the command line follows Go', () => {
       'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint',
     ],
     [['--feature-gates=Nope=true'], 'unrecognized feature gate: Nope'],
-    [
-      ['--name=bar', '--initial-cluster=foo=http://127.0.0.1:2380'],
-      'couldn\'t find local name "bar" in the initial cluster configuration',
-    ],
   ])('%j is refused', async (args, message) => {
     const error = await failure(args);
     expect(error).toBeInstanceOf(ConfigError);
@@ -180,21 +176,6 @@ describe('the command line follows Go', () => {
   });
 
   test.each([
-    [
-      ['--initial-cluster=default=http://h:1,b=http://h:2', '--initial-advertise-peer-urls=http://h:3'],
-      '--initial-cluster has default=http://h:1 but missing from --initial-advertise-peer-urls=http://h:3',
-    ],
-    [
-      [
-        '--initial-cluster=default=http://h:1,b=http://h:2',
-        '--initial-advertise-peer-urls=http://h:1,http://h:9',
-      ],
-      '--initial-advertise-peer-urls has http://h:9 but missing from --initial-cluster=default=http://h:1',
-    ],
-    [
-      ['--initial-cluster=default=http://h:1,b=http://h:1'],
-      'initial cluster default=http://h:1,b=http://h:1 has duplicate url',
-    ],
     [['--initial-cluster=http://h:1'], '--initial-cluster: "http://h:1" is not NAME=URL'],
     [
       ['--initial-cluster=default=http://h:1', '--discovery-srv=example.org'],

@@ -9,6 +9,7 @@ import type { MemberInfo } from '../member.ts';
 import type { FetchCluster, MemberConfig, RemoteCluster } from '../member-config.ts';
 import { BootstrapError, type InitialCluster, initialCluster } from './bootstrap.ts';
 import { formatId } from './ids.ts';
+import { type ResolveHost, samePeerUrls } from './peer-urls.ts';
 
 /** Members that begin together do not answer yet: each of them waits so long for nothing. */
 const BEGIN_PATIENCE_MS = 500;
@@ -52,8 +53,8 @@ export async function joinCluster(
   flags: Flags,
   fetchCluster: FetchCluster | undefined,
   env: Env,
+  resolve: ResolveHost | undefined,
 ): Promise<InitialCluster & { readonly peers: readonly MemberInfo[] }> {
-  checkNames(flags);
   const urls = urlsOfOthers(flags);
   const cause = (text: unknown): BootstrapError =>
     new BootstrapError(`cannot fetch cluster info from peer urls: ${text}`);
@@ -69,7 +70,7 @@ export async function joinCluster(
       throw cause((error as Error).message);
     }
   };
-  const { running, members } = await matching(flags, ask, env);
+  const { running, members } = await matching(flags, ask, env, resolve);
   const own = members.find(({ name }) => name === flags.name);
   if (own === undefined) throw new BootstrapError(`the running cluster has no member "${flags.name}"`);
   const remote = memberOf(running, own.id);
@@ -112,11 +113,12 @@ async function matching(
   flags: Flags,
   ask: (round: number) => Promise<RemoteCluster>,
   env: Env,
+  resolve: ResolveHost | undefined,
 ): Promise<{ running: RemoteCluster; members: InitialCluster['members'] }> {
   for (let round = 0; ; round++) {
     const running = await ask(round);
     try {
-      return { running, members: matchByUrls(flags, running) };
+      return { running, members: await matchByUrls(flags, running, resolve) };
     } catch (error) {
       if (round + 1 >= MATCH_ROUNDS) throw error;
       await new Promise<void>((resolve) => env.setTimer(MATCH_PAUSE_MS, resolve));
@@ -125,23 +127,33 @@ async function matching(
 }
 
 /** The members in the flags with the ids that the running cluster has given them. */
-function matchByUrls(flags: Flags, running: RemoteCluster): InitialCluster['members'] {
+async function matchByUrls(
+  flags: Flags,
+  running: RemoteCluster,
+  resolve: ResolveHost | undefined,
+): Promise<InitialCluster['members']> {
   const fail = (why: string): BootstrapError =>
     new BootstrapError(`error validating peerURLs ${describe(running)}: ${why}`);
   if (flags.initialCluster.length !== running.members.length) throw fail('member count is unequal');
-  return flags.initialCluster.map(({ name, peerUrls }) => {
-    const wanted = sorted(peerUrls);
-    const match = running.members.find((member) => sorted(member.peerUrls) === wanted);
+  const members: InitialCluster['members'][number][] = [];
+  for (const { name, peerUrls } of flags.initialCluster) {
+    const match = await memberAt(running, peerUrls, resolve);
     if (match === undefined) throw fail(`unmatched member while checking PeerURLs (${peerUrls.join(',')})`);
-    return { id: match.id, name, peerUrls };
-  });
+    members.push({ id: match.id, name, peerUrls });
+  }
+  return members;
 }
 
-function checkNames(flags: Flags): void {
-  const own = flags.initialCluster.filter(({ name }) => name === flags.name);
-  if (own.length !== 1) {
-    throw new BootstrapError(`couldn't find local name "${flags.name}" in the initial cluster configuration`);
+/** Equal texts first: then no name has to be resolved. */
+async function memberAt(
+  { members }: RemoteCluster,
+  peerUrls: readonly string[],
+  resolve: ResolveHost | undefined,
+): Promise<MemberInfo | undefined> {
+  for (const way of [undefined, resolve]) {
+    for (const member of members) if (await samePeerUrls(member.peerUrls, peerUrls, way)) return member;
   }
+  return undefined;
 }
 
 export function urlsOfOthers(flags: Flags): readonly string[] {
@@ -150,10 +162,6 @@ export function urlsOfOthers(flags: Flags): readonly string[] {
 
 function memberOf(cluster: RemoteCluster, id: bigint): MemberInfo | undefined {
   return cluster.members.find((member) => member.id === id);
-}
-
-function sorted(urls: readonly string[]): string {
-  return urls.toSorted().join();
 }
 
 function describe({ clusterId, members }: RemoteCluster): string {

@@ -7,10 +7,11 @@ import { decodeConfChange, EntryType } from '@quorate/raft';
 import type { Wal } from '@quorate/wal';
 import type { MemberInfo } from '../member.ts';
 import type { MemberConfig, MemberIdentity, World } from '../member-config.ts';
-import type { InitialCluster } from './bootstrap.ts';
+import { BootstrapError, type InitialCluster, type InitialMember } from './bootstrap.ts';
 import { decodeChange } from './change.ts';
 import { beginCluster, joinCluster, urlsOfOthers } from './join.ts';
 import type { Members } from './members.ts';
+import { checkAdvertised, patiently } from './peer-urls.ts';
 
 /** What the others have to answer when the own log names too few of them. */
 const ASK_MS = 5_000;
@@ -23,9 +24,27 @@ export type PlannedCluster = InitialCluster & { readonly peers?: readonly Member
 /** @throws BootstrapError */
 export async function plannedCluster(config: MemberConfig, world: World): Promise<PlannedCluster> {
   const flags = await withDiscovery(config);
-  return config.initialClusterState === 'existing'
-    ? joinCluster(flags, world.fetchCluster, world.env)
-    : beginCluster(flags, world.fetchCluster);
+  const { env, fetchCluster } = world;
+  const own = ownMember(flags);
+  const resolve = world.resolveHost && patiently(world.resolveHost, env);
+  if (config.initialClusterState === 'existing') return joinCluster(flags, fetchCluster, env, resolve);
+  // A member that joins announced its URLs when it was added.
+  const advertised = config.advertisedPeerUrls ?? null;
+  if (advertised !== null) await checkAdvertised(flags.name, own.peerUrls, advertised, resolve);
+  return beginCluster(flags, fetchCluster);
+}
+
+/** @throws BootstrapError unless the list is one, and this member in it once */
+function ownMember({ name, initialCluster }: MemberConfig): InitialMember {
+  const [own, another] = initialCluster.filter((member) => member.name === name);
+  if (own === undefined || another !== undefined)
+    throw new BootstrapError(`couldn't find local name "${name}" in the initial cluster configuration`);
+  const urls = initialCluster.flatMap(({ peerUrls }) => peerUrls);
+  if (new Set(urls).size !== urls.length) {
+    const text = initialCluster.flatMap((member) => member.peerUrls.map((url) => `${member.name}=${url}`));
+    throw new BootstrapError(`initial cluster ${text.join(',')} has duplicate url`);
+  }
+  return own;
 }
 
 async function withDiscovery(config: MemberConfig): Promise<MemberConfig> {

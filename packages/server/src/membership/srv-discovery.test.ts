@@ -40,6 +40,21 @@ describe('DNS SRV discovery', () => {
     expect(await discoverBySrv(query, self, resolver(records))).toEqual([self]);
   });
 
+  test('this member may advertise its address where the records hold names', async () => {
+    const records = ['m1', 'm2', 'm3'].map((name) => [`${name}.example.org`, 2380] as const);
+    const resolveHost = async (host: string) => {
+      if (host === 'm3.example.org') throw new Error('has no address yet');
+      return host === 'm2.example.org' ? '10.0.0.2' : '10.0.0.1';
+    };
+    const self = { name: 'm2', peerUrls: ['http://10.0.0.2:2380'] };
+    const table = resolver({ '_etcd-server._tcp.example.org': records });
+    expect(await discoverBySrv(DOMAIN, self, table, resolveHost)).toEqual([
+      { name: 'm2', peerUrls: ['http://m2.example.org:2380'] },
+      { name: '0', peerUrls: ['http://m1.example.org:2380'] },
+      { name: '1', peerUrls: ['http://m3.example.org:2380'] },
+    ]);
+  });
+
   test('no records, or none of this member: refused with the reason', async () => {
     await expect(discoverBySrv(DOMAIN, own, resolver({}))).rejects.toThrow(
       'error setting up initial cluster: error querying DNS SRV records for _etcd-server-ssl querySrv ENOTFOUND',

@@ -5,9 +5,10 @@
  *     _etcd-server-ssl._tcp.example.org   SRV  ...                           ->  https://...
  *
  * A suffix `-NAME` to the service lets several clusters share a domain. Records carry no names of members, so the others are called
- * by number; this member is the one whose address it advertises.
+ * by number; this member is the one whose address it advertises, by name or by number.
  */
 import { BootstrapError, type InitialMember } from './bootstrap.ts';
+import { type ResolveHost, samePeerUrls } from './peer-urls.ts';
 
 /** What a resolver says for one service name; rejects when there is nothing. */
 export type ResolveSrv = (
@@ -24,6 +25,7 @@ export async function discoverBySrv(
   query: { readonly domain: string; readonly serviceSuffix: string },
   own: { readonly name: string; readonly peerUrls: readonly string[] },
   resolveSrv: ResolveSrv,
+  resolveHost?: ResolveHost,
 ): Promise<readonly InitialMember[]> {
   const urls: string[] = [];
   const failures: string[] = [];
@@ -43,10 +45,29 @@ export async function discoverBySrv(
     throw new BootstrapError(`error setting up initial cluster: ${why}`);
   }
   // Resolvers shuffle what they answer; numbers should not depend on it.
-  const others = urls.filter((url) => !own.peerUrls.includes(url)).toSorted();
-  if (others.length === urls.length) {
+  const mine = await ownAmong(urls.toSorted(), own.peerUrls, resolveHost);
+  if (mine.length === 0) {
     throw new BootstrapError(`couldn't find local name "${own.name}" in the initial cluster configuration`);
   }
+  const others = urls.filter((url) => !mine.includes(url)).toSorted();
   const numbered = others.map((url, number) => ({ name: String(number), peerUrls: [url] }));
-  return [{ name: own.name, peerUrls: own.peerUrls }, ...numbered];
+  return [{ name: own.name, peerUrls: mine }, ...numbered];
+}
+
+/** As the records write them: the other members know this one by these texts. */
+async function ownAmong(
+  urls: readonly string[],
+  advertised: readonly string[],
+  resolve: ResolveHost | undefined,
+): Promise<readonly string[]> {
+  const exact = urls.filter((url) => advertised.includes(url));
+  if (exact.length > 0) return exact;
+  const mine: string[] = [];
+  for (const url of urls) {
+    for (const own of advertised) {
+      // A record of another member may not have its address yet.
+      if (await samePeerUrls([url], [own], resolve).catch(() => false)) mine.push(url);
+    }
+  }
+  return mine;
 }

@@ -7,6 +7,8 @@ import {
   type InitialMember,
   initialCluster,
 } from '../membership/bootstrap.ts';
+import { checkAdvertised } from '../membership/peer-urls.ts';
+import { firstAddress } from '../node/first-address.ts';
 import { OfflineError } from './errors.ts';
 
 export interface ClusterPlan {
@@ -31,26 +33,16 @@ export function parseInitialCluster(text: string): InitialMember[] {
 }
 
 /** @throws OfflineError */
-export function planCluster(plan: ClusterPlan): InitialCluster {
-  for (const url of plan.peerUrls) checkedUrl('initial-advertise-peer-urls', url);
+export async function planCluster(plan: ClusterPlan): Promise<InitialCluster> {
+  const advertised = plan.peerUrls.map((url) => checkedUrl('initial-advertise-peer-urls', url));
   const own = plan.initialCluster.find(({ name }) => name === plan.name);
   if (own === undefined)
     throw new OfflineError(
       'bad-flags',
       `couldn't find local name "${plan.name}" in the initial cluster configuration`,
     );
-  const named = own.peerUrls.toSorted().join(',');
-  const advertised = plan.peerUrls
-    .map((url) => url.trim())
-    .toSorted()
-    .join(',');
-  if (named !== advertised) {
-    throw new OfflineError(
-      'bad-flags',
-      `--initial-cluster has ${plan.name}=${named} but --initial-advertise-peer-urls is ${advertised}`,
-    );
-  }
   try {
+    await checkAdvertised(plan.name, own.peerUrls, advertised, firstAddress);
     return initialCluster(plan.name, plan.initialCluster, plan.initialClusterToken);
   } catch (error) {
     if (error instanceof BootstrapError) throw new OfflineError('bad-flags', error.message, { cause: error });

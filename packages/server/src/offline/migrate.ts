@@ -48,7 +48,7 @@ const REMEDY = 'stop etcd cleanly and try again, or use "snapshot save" and "sna
 /** @throws OfflineError: nothing is left in the new folder then */
 export async function migrateFromEtcd(options: MigrateOptions): Promise<Migrated> {
   const { etcdDirectory } = options;
-  const cluster = planCluster(options);
+  const cluster = await planCluster(options);
   const database = `${etcdDirectory}/member/snap/db`;
   if (existing(database) === null)
     throw new OfflineError(

@@ -41,7 +41,7 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<Restored
   const { snapshotPath, skipHashCheck, bumpRevision, markCompacted } = options;
   if (bumpRevision > 0 !== markCompacted)
     throw new OfflineError('bad-flags', '--mark-compacted required if --revision-bump > 0');
-  const cluster = planCluster(options);
+  const cluster = await planCluster(options);
   if (!skipHashCheck) checkTrailer(snapshotPath);
   return withImage(snapshotPath, async (image) => {
     const info = await makeFolder(options, cluster, {

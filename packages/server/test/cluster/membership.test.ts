@@ -344,6 +344,23 @@ describe('beginning and joining', () => {
     );
   });
 
+  test('the list may write an address where the cluster knows a name', async () => {
+    const cluster = await ofThree(33);
+    cluster.addHost('d');
+    const id = await cluster.add(await cluster.leader(), 'd');
+    const names = ['a', 'b', 'c', 'd'];
+    const initialCluster = names.map((name) => ({
+      name,
+      peerUrls: [name === 'd' ? 'http://10.0.0.4:2380' : cluster.host(name).peerUrl],
+    }));
+    const join = () => cluster.start('d', names, { initialClusterState: 'existing', initialCluster });
+    expect(await message(join())).toContain(
+      'unmatched member while checking PeerURLs (http://10.0.0.4:2380)',
+    );
+    cluster.resolveHost = async (host) => (host === 'd' ? '10.0.0.4' : `other ${host}`);
+    expect((await join()).memberId).toBe(id);
+  });
+
   test('case-42 who asks a member that lags first asks another: it does not know of the addition yet', async () => {
     const cluster = await ofThree(36);
     const leader = await cluster.leader();

@@ -237,7 +237,7 @@ describe('restore', () => {
   test('flags that contradict each other are refused', async () => {
     await expect(restoreSnapshot(options({ name: 'x' }))).rejects.toThrow('couldn\'t find local name "x"');
     await expect(restoreSnapshot(options({ peerUrls: ['http://localhost:1'] }))).rejects.toThrow(
-      '--initial-cluster has default=http://localhost:2380 but --initial-advertise-peer-urls is http://localhost:1',
+      '--initial-cluster has default=http://localhost:2380 but missing from --initial-advertise-peer-urls=http://localhost:1',
     );
     await expect(restoreSnapshot(options({ peerUrls: ['ftp://localhost:1'] }))).rejects.toThrow('URL scheme');
   });

@@ -11,6 +11,7 @@ import { type Failpoint, NO_FAILPOINTS } from '../../src/failpoints.ts';
 import { createLessor } from '../../src/lease/create-lessor.ts';
 import type { Member } from '../../src/member.ts';
 import type { MemberConfig, RemoteCluster } from '../../src/member-config.ts';
+import type { ResolveHost } from '../../src/membership/peer-urls.ts';
 import type { Operation } from '../../src/operations.ts';
 import type { Outcome } from '../../src/results.ts';
 import { startMember } from '../../src/start-member.ts';
@@ -78,6 +79,8 @@ export class SimCluster {
   readonly env: SimEnv;
   readonly network: SimNetwork;
   readonly hosts = new Map<string, Host>();
+  /** The names that DNS knows; unset: members compare URLs as texts. */
+  resolveHost: ResolveHost | undefined;
   readonly #seed: number;
   readonly #config: Partial<MemberConfig>;
 
@@ -133,6 +136,7 @@ export class SimCluster {
           return this.network.port(self.memberId, { host: () => self });
         },
         fetchCluster: (urls) => this.#fetch(urls),
+        ...(this.resolveHost === undefined ? {} : { resolveHost: this.resolveHost }),
         failpoint: (at) => host.failpoint(at),
         failpointModule: null,
         modeOf: () => null,
