@@ -7,7 +7,6 @@
  */
 import { statSync } from 'node:fs';
 import { StoreBusyError } from '@quorate/mvcc';
-import { DiskError, nodeDisk } from '@quorate/wal';
 import { Alarms } from '../alarms.ts';
 import { Applier } from '../apply/applier.ts';
 import { NO_FAILPOINTS } from '../failpoints.ts';
@@ -23,6 +22,7 @@ import { type EtcdLog, readEtcdLog } from './etcd-wal.ts';
 import { existing } from './existing.ts';
 import { makeFolder, type NewFolder, WORLD, withStore } from './new-folder.ts';
 import type { Restored } from './restore.ts';
+import { lockShared } from './shared-lock.ts';
 
 export interface MigrateOptions extends NewFolder, ClusterPlan {
   /** Holds `member/snap/db` and `member/wal`. */
@@ -55,7 +55,7 @@ export async function migrateFromEtcd(options: MigrateOptions): Promise<Migrated
       'not-found',
       `${etcdDirectory} is no data folder of etcd: it has no member/snap/db`,
     );
-  const lock = lockDatabase(database);
+  const lock = lockShared(database);
   try {
     return await withImage(database, async (image) => {
       const log = readEtcdLog(options.etcdWalDirectory ?? `${etcdDirectory}/member/wal`, image.appliedIndex);
@@ -89,17 +89,6 @@ export async function migrateFromEtcd(options: MigrateOptions): Promise<Migrated
     });
   } finally {
     lock.release();
-  }
-}
-
-/** bbolt holds the same lock while a server has the file open. */
-function lockDatabase(path: string): { release(): void } {
-  try {
-    return nodeDisk.lock(path);
-  } catch (error) {
-    if (error instanceof DiskError && error.code === 'LOCKED')
-      throw new OfflineError('in-use', `an etcd server uses ${path}: stop it first`, { cause: error });
-    throw error;
   }
 }
 
