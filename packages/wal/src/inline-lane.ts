@@ -53,7 +53,11 @@ export class InlineLane implements Lane {
   async close(): Promise<void> {
     this.pump();
     this.#ended = true;
-    this.#writer.close();
+    try {
+      this.#writer.close();
+    } catch (cause) {
+      this.#events.failed(cause);
+    }
   }
 
   /** Events are told after the writing, so that what a callback throws is not taken for a failed write. */
