@@ -12,7 +12,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
-import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { encodeLiteral } from '../src/hpack/encoder.ts';
 import { ErrorCode, Flag, FrameType } from '../src/http2/frame.ts';
@@ -160,13 +159,15 @@ describe('the client', () => {
     const { streams, port } = await ours({ streamWindowBytes: 10_000 });
     const { client } = dial(port);
     let told = 0;
-    const { call } = chat(client, '/test.Test/Paused', () => told++);
+    const { call, outcome } = chat(client, '/test.Test/Paused', () => told++);
     for (let at = 0; at < 10; at++) call.write(Buffer.alloc(10_000));
     await until(() => streams.length === 1 && call.queuedBytes > 0 && call.queuedBytes <= 90_050);
     const toldBefore = told;
     streams[0]!.resume();
     await until(() => call.unsentBytes === 0);
     expect(told).toBeGreaterThan(toldBefore);
+    call.end();
+    expect((await outcome).messages.map(String)).toEqual(['10']);
   });
 
   test('a call that is cancelled ends at the server and is not heard of again; the others go on', async () => {
@@ -270,7 +271,7 @@ describe('the client', () => {
     ends.push(() => server.close());
     const { client } = dial((server.address() as AddressInfo).port);
     const { status, text } = await unary(client, '/a/B', Buffer.alloc(0));
-    expect(status).toBe(Status.UNKNOWN);
+    expect(status).toBe(Status.UNIMPLEMENTED);
     expect(text).toContain('404');
   });
 });
@@ -385,15 +386,12 @@ describe('a server that is odd but right', () => {
     expect(client.closed).toBe(false);
   });
 
-  test('PING and SETTINGS are answered, and not without bound', async () => {
+  test('PING and SETTINGS are answered', async () => {
     const ping = frame(FrameType.PING, 0, 0, Buffer.from('12345678'));
     const { port, heard } = await speaker(settings(), ping);
     dial(port);
     await until(() => heard().includes(frame(FrameType.PING, Flag.ACK, 0, Buffer.from('12345678'))));
     expect(heard().includes(frame(FrameType.SETTINGS, Flag.ACK, 0, Buffer.alloc(0)))).toBe(true);
-    const flood = await speaker(...Array.from({ length: 400 }, () => Buffer.concat(Array(1_000).fill(ping))));
-    const { ended } = dial(flood.port);
-    expect((await ended).message).toBe('the server does not read');
   });
 
   test('a smaller initial window binds calls that run', async () => {
@@ -406,42 +404,119 @@ describe('a server that is odd but right', () => {
   });
 });
 
-test('from bytes of any kind: the connection goes on or ends, and nothing is thrown', async () => {
-  const pieces = fc.oneof(
-    fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
-    fc
-      .tuple(fc.nat({ max: 10 }), fc.nat({ max: 255 }), fc.nat({ max: 5 }), fc.uint8Array({ maxLength: 30 }))
-      .map(([type, flags, streamId, payload]) => frame(type, flags, streamId, payload)),
-    fc.constantFrom(head, trailers, data(1, message('hello')), settings()),
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.array(pieces, { maxLength: 12 }), async (list) => {
-      const handlers: Record<string, (argument: never) => void> = {};
-      // As much of a socket as the client uses.
-      const socket = {
-        on: (name: string, handler: (argument: never) => void) => {
-          handlers[name] = handler;
-        },
-        write: () => true,
-        destroy: () => {},
-        writableLength: 0,
-        writableNeedDrain: false,
-      } as unknown as Socket;
-      let count = 0;
-      const client = new GrpcClient(socket, {
-        scheme: 'http',
-        authority: 'x',
-        maxMessageBytes: 1_000,
-        onEnd: () => count++,
-      });
-      let told = 0;
-      client.call('/a/B', [], { onMessage() {}, onEnd: () => told++ });
-      for (const each of list) handlers.data!(each as never);
-      expect(client.closed).toBe(count === 1);
-      expect(told).toBeLessThanOrEqual(1);
-      client.destroy(new Error('over'));
-      expect([count, told]).toEqual([1, 1]);
-    }),
-    { numRuns: 2_000 },
-  );
+describe('sockets', () => {
+  test('a server that stops writing and does not read is not waited for', async () => {
+    const accepted: Socket[] = [];
+    const server = createTcpServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      accepted.push(socket);
+      socket.on('error', () => {});
+      socket.end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    ends.push(() => {
+      for (const socket of accepted) socket.destroy();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const { client, ended } = dial(port);
+    const { call, outcome } = chat(client);
+    // More than the kernel takes: a close in good order would wait for it.
+    for (let count = 0; count < 3; count++) call.write(Buffer.alloc(30_000_000));
+    expect((await ended).message).toBe('the connection was closed');
+    expect((await outcome).status).toBe(Status.UNAVAILABLE);
+    const halfOpen = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    expect((await dial(port, MAX_MESSAGE_BYTES, halfOpen).ended).message).toBe('the connection was closed');
+  });
+
+  test('a socket that has ended before ends the client', async () => {
+    const { port } = await ours();
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.destroy();
+    await new Promise((resolve) => socket.once('close', resolve));
+    const { client, ended } = dial(port, MAX_MESSAGE_BYTES, socket);
+    const { status } = await unary(client, '/test.Test/Echo', Buffer.alloc(0));
+    expect(status).toBe(Status.UNAVAILABLE);
+    expect((await ended).message).toBe('the connection was closed');
+  });
+
+  test('a name with two addresses: one that answers is enough, and when none does the reason names both', async () => {
+    const { port, server } = await ours();
+    const addresses = [
+      { address: '::1', family: 6 },
+      { address: '127.0.0.1', family: 4 },
+    ];
+    const both = () =>
+      connect({ host: 'both', port, lookup: (_host, _options, done) => done(null, addresses) });
+    const { client } = dial(port, MAX_MESSAGE_BYTES, both());
+    expect((await unary(client, '/test.Test/Echo', Buffer.alloc(0))).status).toBe(Status.OK);
+    client.destroy(new Error('over'));
+    await server.close({ graceMs: 0 });
+    const { text } = await unary(
+      dial(port, MAX_MESSAGE_BYTES, both()).client,
+      '/test.Test/Echo',
+      Buffer.alloc(0),
+    );
+    expect(text).toContain('::1');
+    expect(text).toContain(`ECONNREFUSED 127.0.0.1:${port}`);
+  });
+
+  test('a Unix socket', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'grpc-client-'));
+    ends.push(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'socket');
+    const server = createGrpcServer({ handlers: testHandlers().table });
+    ends.push(() => server.close({ graceMs: 0 }));
+    await server.listen({ path });
+    const { client } = dial(0, MAX_MESSAGE_BYTES, connect(path));
+    const long = Buffer.alloc(1_900_000, 7);
+    expect((await unary(client, '/test.Test/Echo', long)).messages[0]!.equals(long)).toBe(true);
+  });
+});
+
+describe('node:http2 as a server', () => {
+  test('without a table of headers, and with few streams at once', async () => {
+    const server = createServer({ settings: { headerTableSize: 0, maxConcurrentStreams: 2 } });
+    server.on('stream', (stream) => {
+      stream.on('error', () => {});
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.pipe(stream);
+    });
+    server.on('sessionError', () => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { client } = dial((server.address() as AddressInfo).port);
+    ends.push(() => server.close());
+    // Twice: its settings hold for what comes after them.
+    for (const text of ['one', 'two', 'three']) {
+      const { status, messages } = await unary(client, '/a/B', Buffer.from(text));
+      expect([status, messages.map(String)]).toEqual([Status.OK, [text]]);
+    }
+    const outcomes = await Promise.all(
+      Array.from({ length: 5 }, () => unary(client, '/a/B', Buffer.from('x'))),
+    );
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual([0, 0, 14, 14, 14]);
+    expect(client.closed).toBe(false);
+  });
+});
+
+describe('a server that goes', () => {
+  test('lets calls end that it has begun, and then the connection ends by itself', async () => {
+    const { server, port, held } = await ours();
+    const { client, ended } = dial(port);
+    const running = unary(client, '/test.Test/Hold', Buffer.alloc(0));
+    await until(() => held.length === 1);
+    const closed = server.close({ graceMs: 60_000 });
+    await new Promise<void>((resolve) => {
+      const ask = async (): Promise<void> => {
+        const { status } = await unary(client, '/test.Test/Echo', Buffer.alloc(0));
+        if (status === Status.UNAVAILABLE) resolve();
+        else setImmediate(ask);
+      };
+      void ask();
+    });
+    held[0]!.reply(Buffer.from('done'));
+    expect((await running).messages.map(String)).toEqual(['done']);
+    await closed;
+    expect((await ended).message).toContain('the server ends the connection');
+  });
 });

@@ -376,6 +376,8 @@ export const cases: readonly Case[] = [
     ...resets(
       E.FLOW_CONTROL_ERROR,
       join(
+        // Until then the RFC's window holds.
+        frame(T.SETTINGS, 1, 0),
         headers(1, grpcFields('/test.Test/Paused')),
         data(1, Buffer.alloc(16_384)),
         data(1, Buffer.alloc(16_384)),

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseTimeout } from '../src/grpc/deadline.ts';
 import { percentEncode } from '../src/grpc/trailers.ts';
-import { FrameType } from '../src/http2/frame.ts';
+import { ErrorCode, FrameType } from '../src/http2/frame.ts';
 import { createGrpcServer } from '../src/index.ts';
 import { testHandlers } from './support/handlers.ts';
 import {
@@ -344,4 +344,25 @@ describe('properties', () => {
       { numRuns: 150 },
     );
   });
+});
+
+test('a window smaller than the RFC begins with binds a client once it has seen that, and not before', async () => {
+  const small = createGrpcServer({ handlers: handlers.table, limits: { streamWindowBytes: 10_000 } });
+  const client = new RawPeer(small);
+  const chat = (streamId: number) => headers(streamId, grpcFields('/test.Test/Paused'));
+  const most = Buffer.alloc(65_535);
+  client.send(join(preface, chat(1)));
+  for (let at = 0; at < most.length; at += 16_000) client.send(data(1, most.subarray(at, at + 16_000)));
+  await client.ping();
+  expect(client.resetCode(1)).toBeUndefined();
+  client.send(join(chat(3), data(3, most.subarray(0, 10_000))));
+  client.send(frame(FrameType.SETTINGS, 1, 0));
+  // Nothing is something, also below zero.
+  client.send(data(1, Buffer.alloc(0)));
+  await client.ping();
+  expect(client.resetCode(1)).toBeUndefined();
+  client.send(data(3, Buffer.alloc(1)));
+  await client.until(() => client.resetCode(3) === ErrorCode.FLOW_CONTROL_ERROR);
+  client.end();
+  await small.close({ graceMs: 0 });
 });

@@ -5,22 +5,26 @@ import type { HeaderField } from '../hpack/header-field.ts';
 import { SendWindow } from '../http2/flow-control.ts';
 import { ErrorCode } from '../http2/frame.ts';
 import { MESSAGE_PREFIX_BYTES } from '../http2/frame-writer.ts';
-import { newCounters } from '../stats.ts';
-import type { GrpcClient } from './client.ts';
+import type { ClientConnection } from './connection.ts';
 import type { ClientCall, ClientCallListener } from './contract.ts';
+import { decodeStatusMessage, statusOfHttp, statusOfReset, statusOfText } from './status.ts';
 
 interface Waiting {
   readonly message: Uint8Array;
-  /** The call's last: half of it is closed behind it. */
-  readonly isLast: boolean;
   /** Sent of prefix and message. */
   at: number;
 }
 
+/** Of a call that was refused before anything of it was sent. */
+export const NO_STREAM = 0;
+
+/** Not gRPC-Web, whose type begins alike. */
+const CONTENT_TYPE = /^application\/grpc(?:[+;]|$)/;
+
 export class ClientCallImpl implements ClientCall {
   /** What this call may still send. */
   readonly window: SendWindow;
-  readonly #client: GrpcClient;
+  readonly #connection: ClientConnection;
   readonly #streamId: number;
   readonly #listener: ClientCallListener;
   readonly #reader: MessageReader;
@@ -28,35 +32,58 @@ export class ClientCallImpl implements ClientCall {
   #queuedBytes = 0;
   #uncreditedBytes = 0;
   #hasHead = false;
-  #halfClosed = false;
+  /** What is written last is written. */
+  #isWritten = false;
+  /** END_STREAM was sent; it came; or RST_STREAM came. */
+  #sentEnd = false;
+  #receivedEnd = false;
   #ended = false;
 
-  constructor(client: GrpcClient, streamId: number, listener: ClientCallListener, windowBytes: number) {
-    this.#client = client;
+  constructor(
+    connection: ClientConnection,
+    streamId: number,
+    listener: ClientCallListener,
+    windowBytes: number,
+  ) {
+    this.#connection = connection;
     this.#streamId = streamId;
     this.#listener = listener;
     this.window = new SendWindow(windowBytes);
-    const { maxMessageBytes } = client.options;
-    this.#reader = new MessageReader(maxMessageBytes, Number.POSITIVE_INFINITY, newCounters());
+    const { options, maxHeldBytes, counters } = connection;
+    this.#reader = new MessageReader(options.maxMessageBytes, maxHeldBytes, counters);
   }
 
   // ── Sending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(message: Uint8Array): void {
-    if (this.#ended) return;
-    this.#queue(message, false);
-    this.#client.flush();
+    if (this.#ended || this.#isWritten) return;
+    this.#queue(message);
+    this.#connection.flush();
   }
 
+  /** The only message, not flushed. */
   writeLast(message: Uint8Array): void {
-    this.#queue(message, true);
+    this.#isWritten = true;
+    this.#queue(message);
+  }
+
+  end(): void {
+    if (this.#ended || this.#isWritten) return;
+    this.#isWritten = true;
+    // Otherwise the last message says so.
+    if (this.#waiting.length > 0 || this.#streamId === NO_STREAM) return;
+    this.#sentEnd = true;
+    this.#connection.writer.dataHeader(this.#streamId, 0, true);
+    this.#connection.flush();
   }
 
   cancel(): void {
     if (this.#ended) return;
-    this.#finish();
-    this.#client.writer.rstStream(this.#streamId, ErrorCode.CANCEL);
-    this.#client.flush();
+    this.#release();
+    if (this.#streamId === NO_STREAM) return;
+    this.#connection.forget(this.#streamId);
+    this.#connection.writer.rstStream(this.#streamId, ErrorCode.CANCEL);
+    this.#connection.flush();
   }
 
   get queuedBytes(): number {
@@ -64,7 +91,7 @@ export class ClientCallImpl implements ClientCall {
   }
 
   get unsentBytes(): number {
-    return this.#queuedBytes + this.#client.socketBytes;
+    return this.#queuedBytes + this.#connection.socketBytes;
   }
 
   /** There is credit, or the kernel has taken something. */
@@ -74,38 +101,44 @@ export class ClientCallImpl implements ClientCall {
     this.#listener.onRoom?.();
   }
 
-  #queue(message: Uint8Array, isLast: boolean): void {
-    this.#waiting.push({ message, isLast, at: 0 });
+  #queue(message: Uint8Array): void {
+    this.#waiting.push({ message, at: 0 });
     this.#queuedBytes += message.length + MESSAGE_PREFIX_BYTES;
     this.#pump();
   }
 
   /** Sends what the windows allow, a frame at a time. */
   #pump(): void {
-    const { writer, window, maxFrameBytes } = this.#client;
+    const { writer, window } = this.#connection;
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      const { message, isLast } = first;
-      const left = MESSAGE_PREFIX_BYTES + message.length - first.at;
-      const length = Math.min(left, maxFrameBytes, window.available, this.window.available);
-      // The prefix is never cut: a receiver that gives credit by halves of its window gives more than that.
-      if (length <= 0 || (first.at === 0 && length < MESSAGE_PREFIX_BYTES)) return;
+      const { message, at } = first;
+      const left = MESSAGE_PREFIX_BYTES + message.length - at;
+      const length = Math.min(left, writer.maxFrameBytes, window.available, this.window.available);
+      if (length <= 0) return;
       window.consume(length);
       this.window.consume(length);
       this.#queuedBytes -= length;
-      this.#halfClosed = isLast && length === left;
-      writer.dataHeader(this.#streamId, length, this.#halfClosed);
-      const from = Math.max(0, first.at - MESSAGE_PREFIX_BYTES);
-      if (first.at === 0) writer.messagePrefix(0, message.length);
-      first.at += length;
-      writer.payload(message, from, first.at - MESSAGE_PREFIX_BYTES);
       if (length === left) this.#waiting.shift();
+      this.#sentEnd = this.#isWritten && this.#waiting.length === 0;
+      writer.dataHeader(this.#streamId, length, this.#sentEnd);
+      first.at += length;
+      if (at === 0 && length >= MESSAGE_PREFIX_BYTES) writer.messagePrefix(0, message.length);
+      else if (at < MESSAGE_PREFIX_BYTES)
+        writer.payload(prefixOf(message), at, Math.min(first.at, MESSAGE_PREFIX_BYTES));
+      const from = Math.max(0, at - MESSAGE_PREFIX_BYTES);
+      writer.payload(message, from, Math.max(from, first.at - MESSAGE_PREFIX_BYTES));
     }
   }
 
   // ── Receiving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @throws GrpcError for messages that are too long or compressed */
+  /** @throws GrpcError for messages that are too long */
   onData(bytes: Buffer, start: number, end: number, isLast: boolean): void {
+    this.#receivedEnd = isLast;
+    if (!this.#hasHead) {
+      this.refuse(Status.INTERNAL, 'the server sent a message before its headers');
+      return;
+    }
     this.#reader.feed(bytes, start, end);
     for (let message = this.#reader.next(); message !== undefined; message = this.#reader.next()) {
       if (this.#reader.compressed) {
@@ -116,75 +149,79 @@ export class ClientCallImpl implements ClientCall {
       if (this.#ended) return;
     }
     this.#reader.keep();
-    if (isLast) this.#end(Status.INTERNAL, 'the server ended the call without a status');
+    if (isLast) this.refuse(Status.INTERNAL, 'the server ended the call without a status');
   }
 
   credit(bytes: number, windowBytes: number): void {
     if (this.#ended) return;
     this.#uncreditedBytes += bytes;
     if (this.#uncreditedBytes * 2 < windowBytes) return;
-    this.#client.writer.windowUpdate(this.#streamId, this.#uncreditedBytes);
+    this.#connection.writer.windowUpdate(this.#streamId, this.#uncreditedBytes);
     this.#uncreditedBytes = 0;
   }
 
   onHead(fields: readonly HeaderField[], isLast: boolean): void {
     const value = (name: string): string => fields.find((field) => field.name === name)?.value ?? '';
+    const status = value('grpc-status');
+    this.#receivedEnd = isLast;
     if (!this.#hasHead) {
-      const status = value(':status');
-      if (status.startsWith('1')) return;
+      const http = value(':status');
+      // Others may follow; one that ends the call is none.
+      if (http.startsWith('1') && !isLast) return;
       this.#hasHead = true;
-      if (status !== '200' || !value('content-type').startsWith('application/grpc')) {
-        this.refuse(Status.UNKNOWN, `the server answered HTTP status ${status.slice(0, 8)}, not gRPC`);
+      if (!CONTENT_TYPE.test(value('content-type')) || (http !== '200' && status === '')) {
+        this.refuse(statusOfHttp(http), `the server answered HTTP status ${http.slice(0, 8)}, not gRPC`);
         return;
       }
+    } else if (!isLast) {
+      this.refuse(Status.INTERNAL, 'the server sent headers twice');
+      return;
     }
     if (!isLast) return;
-    const status = value('grpc-status');
-    if (/^\d{1,2}$/.test(status)) this.#end(Number(status) as Status, decodeMessage(value('grpc-message')));
-    else this.#end(Status.UNKNOWN, 'the server ended the call without a status');
+    const told = statusOfText(status);
+    if (status === '') this.refuse(Status.UNKNOWN, 'the server ended the call without a status');
+    else if (told === Status.OK && this.#reader.held > 0)
+      this.refuse(Status.INTERNAL, 'the server ended the call within a message');
+    else this.refuse(told, decodeStatusMessage(value('grpc-message')));
   }
 
   /** RST_STREAM came. */
   reset(code: number): void {
-    this.#halfClosed = true;
-    this.#end(Status.UNAVAILABLE, `the server reset the call (${code})`);
+    this.#sentEnd = true;
+    this.#receivedEnd = true;
+    this.refuse(statusOfReset(code), `the server reset the call (${code})`);
   }
 
-  /** The connection has ended. */
+  /** The connection has ended, or this call has never begun. */
   lost(message: string): void {
     if (this.#ended) return;
-    this.#ended = true;
+    this.#release();
     this.#listener.onEnd(Status.UNAVAILABLE, message);
   }
 
-  /** This side ends the call because of what came. */
+  /** The call ends because of what came. */
   refuse(status: Status, message: string): void {
-    this.#end(status, message);
-  }
-
-  #end(status: Status, message: string): void {
     if (this.#ended) return;
-    // The server forgets a call once both halves are closed.
-    if (!this.#halfClosed) this.#client.writer.rstStream(this.#streamId, ErrorCode.CANCEL);
-    this.#finish();
-    this.#client.flush();
+    this.#release();
+    this.#connection.forget(this.#streamId);
+    // The server forgets a call once both halves are closed; until then it counts, and keeps what it has no credit to send.
+    if (!this.#sentEnd || !this.#receivedEnd)
+      this.#connection.writer.rstStream(this.#streamId, ErrorCode.CANCEL);
+    this.#connection.flush();
     this.#listener.onEnd(status, message);
   }
 
-  #finish(): void {
+  #release(): void {
     this.#ended = true;
     this.#waiting = [];
     this.#queuedBytes = 0;
     this.#reader.release();
-    this.#client.forget(this.#streamId);
   }
 }
 
-/** PROTOCOL-HTTP2.md: percent-encoded UTF-8; what is not is left as it came. */
-function decodeMessage(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+/** For windows of less than five bytes. */
+function prefixOf(message: Uint8Array): Buffer {
+  const prefix = Buffer.alloc(MESSAGE_PREFIX_BYTES);
+  prefix.writeUInt32BE(message.length, 1);
+  return prefix;
 }

@@ -7,6 +7,11 @@ export interface ClientOptions {
   readonly authority: string;
   /** Longest message taken: a longer one ends its call. */
   readonly maxMessageBytes: number;
+  /**
+   * Once: the connection takes no more calls, since the server is about to go or the stream ids are used up. Calls under way go on;
+   * the connection ends with the last of them.
+   */
+  readonly onGoaway?: (reason: string) => void;
   /** Once: the connection has ended, and every call was told. */
   readonly onEnd?: (error: Error) => void;
 }
@@ -14,15 +19,17 @@ export interface ClientOptions {
 export interface ClientCallListener {
   /** @param message its bytes last for this turn only */
   onMessage(message: Uint8Array): void;
-  /** Once, and nothing after it. Never before `call` returned, unless the connection had ended. */
+  /** Once, and nothing after it. Never before `call` returned. */
   onEnd(status: Status, message: string): void;
   /** More of what was written may have left. */
   onRoom?(): void;
 }
 
 export interface ClientCall {
-  /** One message: the call owns its bytes from here on. Ignored once the call has ended. */
+  /** One message: the call owns its bytes from here on. Ignored once the call has ended, and after the last message. */
   write(message: Uint8Array): void;
+  /** No more messages will be written. */
+  end(): void;
   /** Ends the call without a word to its listener. */
   cancel(): void;
   /** Of messages of this call: not sent yet, for lack of credit. */

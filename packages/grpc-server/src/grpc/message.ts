@@ -135,7 +135,7 @@ export class MessageReader {
       const wanted = Math.max(total, Math.min(claimed, GROWTH * total));
       const freed = this.#isOwned ? this.#bytes.length : 0;
       if (this.#counters.heldRequestBytes + wanted - freed > this.#maxHeldBytes) {
-        throw new GrpcError(Status.RESOURCE_EXHAUSTED, 'grpc: the server holds too many incomplete requests');
+        throw new GrpcError(Status.RESOURCE_EXHAUSTED, 'grpc: too many incomplete messages are held');
       }
       const grown = this.#pool?.take(wanted) ?? Buffer.allocUnsafeSlow(wanted);
       this.#bytes.copy(grown, 0, this.#at, this.#end);

@@ -6,7 +6,7 @@
  * except DATA's payload, and nothing is held after `settle`, so an idle connection costs nothing.
  */
 import { type ChunkPool, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from './chunk-pool.ts';
-import { Flag, FRAME_HEADER_BYTES, FrameType } from './frame.ts';
+import { DEFAULT_MAX_FRAME_BYTES, Flag, FRAME_HEADER_BYTES, FrameType } from './frame.ts';
 
 /** From here on a write of its own is cheaper than a copy. */
 const LARGE_PAYLOAD_BYTES = 8 * 1024;
@@ -30,7 +30,7 @@ export class FrameWriter {
   /** What the last turn copied: the first chunk of the next one is of that size. */
   #lastTurnBytes = MIN_CHUNK_BYTES;
   /** Limit of the peer, SETTINGS_MAX_FRAME_SIZE. */
-  maxFrameBytes = 16_384;
+  maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
 
   constructor(pool: ChunkPool) {
     this.#pool = pool;
@@ -63,7 +63,8 @@ export class FrameWriter {
 
   /** HEADERS, and CONTINUATION as far as the block is longer than a frame (§6.10). */
   headers(streamId: number, block: Uint8Array, endStream: boolean): void {
-    const max = this.maxFrameBytes;
+    // A frame that is copied lies in one chunk, and the peer may allow longer ones than there are chunks.
+    const max = Math.min(this.maxFrameBytes, DEFAULT_MAX_FRAME_BYTES);
     const endStreamFlag = endStream ? Flag.END_STREAM : 0;
     if (block.length <= max) {
       this.#frame(FrameType.HEADERS, Flag.END_HEADERS | endStreamFlag, streamId, block, 0, block.length);

@@ -8,7 +8,7 @@ import { HpackDecoder } from '../hpack/decoder.ts';
 import { type HeaderField, HpackError } from '../hpack/header-field.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionError, StreamError } from './errors.ts';
-import { MAX_WINDOW_BYTES } from './flow-control.ts';
+import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES } from './flow-control.ts';
 import { ErrorCode, Flag, FrameType } from './frame.ts';
 import type { FrameSink } from './frame-reader.ts';
 import { HeadCache } from './head-cache.ts';
@@ -170,12 +170,21 @@ export class Receiver implements FrameSink {
     // §6.9.1: "A receiver MAY respond with a stream error (Section 5.4.2) or connection error (Section 5.4.1) of type
     // FLOW_CONTROL_ERROR if it is unable to accept a frame."
     stream.receiveWindow -= frameBytes;
-    if (stream.receiveWindow < 0) {
+    if (frameBytes > 0 && stream.receiveWindow < this.#lowestWindow) {
       throw new StreamError(streamId, ErrorCode.FLOW_CONTROL_ERROR, 'DATA exceeds the window of the stream');
     }
     this.#countBody(stream, dataEnd - dataStart, endStream);
     if (endStream) this.#connection.receivedEnd(stream);
     stream.consumer.onData(bytes, dataStart, dataEnd, endStream);
+  }
+
+  /**
+   * §6.9.2: until the client has seen our SETTINGS it may send as much as the RFC's window holds. A smaller one of ours is below
+   * zero then, and the client waits until we have given that much back.
+   */
+  get #lowestWindow(): number {
+    if (this.#settingsAcked) return 0;
+    return Math.min(0, this.#connection.limits.streamWindowBytes - DEFAULT_WINDOW_BYTES);
   }
 
   /** §8.1.1: malformed is a request "where the value of the Content-Length header field does not equal the sum of the DATA frame payload lengths". */

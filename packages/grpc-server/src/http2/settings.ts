@@ -12,9 +12,11 @@ export const Setting = {
   MAX_HEADER_LIST_SIZE: 0x6,
 } as const;
 
-/** The peer's settings that bind what we send. The others do not concern a server that never pushes. */
+/** The peer's settings that bind what we send. The others do not concern a side that never pushes. */
 export interface PeerSettings {
   headerTableBytes: number;
+  /** Of a server; clients are never pushed anything. */
+  maxConcurrentStreams: number;
   initialWindowBytes: number;
   maxFrameBytes: number;
 }
@@ -22,6 +24,7 @@ export interface PeerSettings {
 export function initialPeerSettings(): PeerSettings {
   return {
     headerTableBytes: 4096,
+    maxConcurrentStreams: Number.POSITIVE_INFINITY,
     initialWindowBytes: DEFAULT_WINDOW_BYTES,
     maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
   };
@@ -44,6 +47,9 @@ export function applySettings(peer: PeerSettings, bytes: Buffer, start: number, 
         // §6.5.2: "Any value other than 0 or 1 MUST be treated as a connection error (Section 5.4.1) of type
         // PROTOCOL_ERROR."
         if (value > 1) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'ENABLE_PUSH is neither 0 nor 1');
+        break;
+      case Setting.MAX_CONCURRENT_STREAMS:
+        peer.maxConcurrentStreams = value;
         break;
       case Setting.INITIAL_WINDOW_SIZE:
         // §6.5.2: "Values above the maximum flow-control window size of 2^31-1 MUST be treated as a connection error

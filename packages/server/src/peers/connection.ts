@@ -35,6 +35,8 @@ export class Connection {
       scheme: isSecure ? 'https' : 'http',
       authority: isFile ? 'localhost' : authority,
       maxMessageBytes: options.maxMessageBytes,
+      // Who is about to go is no peer to wait for.
+      onGoaway: (reason) => this.#client.destroy(new Error(reason)),
     });
   }
 
@@ -55,7 +57,12 @@ export class Connection {
       metadata,
       {
         onMessage: (message) => {
-          response = Uint8Array.from(message);
+          if (response === undefined) {
+            response = Uint8Array.from(message);
+            return;
+          }
+          call.cancel();
+          done(new Error('the peer answered twice'), undefined);
         },
         onEnd: (status, message) => {
           if (status === Status.OK) done(null, response);

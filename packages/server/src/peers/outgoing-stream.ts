@@ -143,9 +143,10 @@ export class OutgoingStream {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#timer?.cancel();
+    // First of all: what the connection would say to them is not the reason.
+    for (const fail of [...this.#calls.values()]) fail(error);
     this.#call?.cancel();
     this.#connection?.destroy();
-    for (const fail of [...this.#calls.values()]) fail(error);
     this.#listener.onEnd(error);
   }
 

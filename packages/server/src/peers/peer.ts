@@ -88,7 +88,8 @@ export class Peer {
     const { env, own, to, limits } = this.#parts;
     const { stream } = this.#control;
     const refuse = (error: PeerError): void => env.afterPoll(() => done(error, null));
-    if (stream === null) {
+    // One that is just ending tells its calls, and one of them may ask again at once.
+    if (!stream?.isOpen) {
       refuse(new PeerError('PEER_UNREACHABLE', `no connection to member ${formatId(to)}`));
       return;
     }
