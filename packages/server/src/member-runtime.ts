@@ -15,9 +15,11 @@ import type { Network } from './network.ts';
 import type { Operation } from './operations.ts';
 import { MemberCore } from './runtime/core.ts';
 import type { MemberParts } from './runtime/parts.ts';
+import type { TurnEnd } from './turn-end.ts';
 
 export class MemberRuntime implements Member {
   readonly env: Env;
+  readonly turnEnd: TurnEnd;
   readonly store: Store;
   readonly network: Network;
   readonly limits: MemberLimits;
@@ -32,6 +34,7 @@ export class MemberRuntime implements Member {
 
   constructor(parts: MemberParts) {
     this.env = parts.env;
+    this.turnEnd = parts.turnEnd;
     this.store = parts.store;
     this.network = parts.network;
     this.limits = parts.limits;

@@ -11,6 +11,7 @@ import type { Lessor } from './lease/lessor.ts';
 import type { Network } from './network.ts';
 import type { Operation } from './operations.ts';
 import type { Outcome } from './results.ts';
+import type { TurnEnd } from './turn-end.ts';
 
 /** A member of the cluster, as the members table holds it. */
 export interface MemberInfo {
@@ -94,6 +95,8 @@ export interface ClusterAdmin {
 
 export interface Member {
   readonly env: Env;
+  /** When to tell many of what was applied, and when to write to sockets. */
+  readonly turnEnd: TurnEnd;
   readonly store: Store;
   readonly lessor: Lessor;
   readonly limits: MemberLimits;

@@ -37,6 +37,7 @@ import { decodeLogMetadata, encodeLogMetadata, isLogMetadata } from './membershi
 import { Members } from './membership/members.ts';
 import { initialPeers, plannedCluster } from './membership/plan.ts';
 import { bootstrap, checkTogether, checkVersion, finishInstall, forceAlone } from './recovery.ts';
+import { TurnEnd } from './turn-end.ts';
 
 /** Young entries that raft keeps in memory for followers; what is older is read from the log's files. */
 const TAIL_BYTES = 8 * 1024 * 1024;
@@ -253,6 +254,7 @@ async function assemble(parts: {
     clusterId: identity.clusterId,
     memberId: identity.memberId,
     env,
+    turnEnd: new TurnEnd(env),
     network,
     failpoint,
     disk: world.disk,

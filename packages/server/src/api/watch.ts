@@ -32,7 +32,15 @@ export interface WatchServiceOptions {
 /** What the service needs of a member. */
 export type WatchMember = Pick<
   Member,
-  'env' | 'store' | 'limits' | 'leader' | 'ended' | 'onApplied' | 'onStoreReplaced' | 'onLeaderChange'
+  | 'env'
+  | 'turnEnd'
+  | 'store'
+  | 'limits'
+  | 'leader'
+  | 'ended'
+  | 'onApplied'
+  | 'onStoreReplaced'
+  | 'onLeaderChange'
 >;
 
 export function createWatchService(
@@ -41,7 +49,14 @@ export function createWatchService(
   options: WatchServiceOptions = {},
 ): WatchService {
   const permission = options.permission ?? (() => null);
-  const hub = new WatchHub(member.store, member.env, {
+  const { env, turnEnd } = member;
+  const runtime = {
+    monotonicMs: () => env.monotonicMs(),
+    setTimer: (delayMs: number, callback: () => void) => env.setTimer(delayMs, callback),
+    afterPoll: (callback: () => void) => turnEnd.afterPoll(callback),
+    randomInt: (bound: number) => env.randomInt(bound),
+  };
+  const hub = new WatchHub(member.store, runtime, {
     progressIntervalMs: Math.max(MIN_PROGRESS_INTERVAL_MS, member.limits.watchProgressIntervalMs),
   });
   member.onApplied((batch) => hub.publish(batch));

@@ -5,6 +5,7 @@ import type { Wal } from '@quorate/wal';
 import type { Env } from '../env.ts';
 import type { Failpoint } from '../failpoints.ts';
 import type { Network } from '../network.ts';
+import type { TurnEnd } from '../turn-end.ts';
 import type { Proposals } from './proposals.ts';
 import type { Reads } from './reads.ts';
 import type { SnapshotImages } from './snapshot-images.ts';
@@ -19,6 +20,7 @@ export interface DriverParts {
   readonly store: Pick<Store, 'receiveImage'>;
   readonly network: Network;
   readonly env: Env;
+  readonly turnEnd: TurnEnd;
   readonly proposals: Proposals;
   readonly reads: Reads;
   readonly failpoint: Failpoint;

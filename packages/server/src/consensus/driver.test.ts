@@ -16,6 +16,7 @@ import { describe, expect, test } from 'vitest';
 import type { Env } from '../env.ts';
 import type { Network } from '../network.ts';
 import { NO_PEERS } from '../network.ts';
+import { TurnEnd } from '../turn-end.ts';
 import { Driver } from './driver.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
@@ -60,6 +61,13 @@ function start(options: {
     random: (bound) => env.randomInt(bound),
   });
   const applied: string[] = [];
+  const turnEnd = new TurnEnd(env);
+  /** What the ends of turns have come by. */
+  const told: string[] = [];
+  const apply = (text: string) => {
+    applied.push(text);
+    turnEnd.afterPoll(() => told.push(text));
+  };
   const failures: Error[] = [];
   const proposals = new Proposals(Number(id));
   const reads = new Reads();
@@ -72,6 +80,7 @@ function start(options: {
       store: NO_STORE,
       network,
       env: env as unknown as Env,
+      turnEnd,
       proposals,
       reads,
       failpoint: () => {},
@@ -81,7 +90,7 @@ function start(options: {
       onCommitted: (entries: readonly Entry[]) => {
         for (const entry of entries)
           if (entry.type === EntryType.normal && entry.data.length > 0)
-            applied.push(Buffer.from(entry.data).toString());
+            apply(Buffer.from(entry.data).toString());
         driver.applied(entries.at(-1)!.index);
       },
       onInstall: () => {},
@@ -104,10 +113,41 @@ function start(options: {
     driver.readsWait();
   };
   driver.start();
-  return { driver, node, wal, applied, failures, propose, read, readResults };
+  return { driver, node, wal, applied, told, failures, propose, read, readResults };
 }
 
 describe('a cluster of one', () => {
+  describe('the end of the turn in which a batch is saved', () => {
+    function applied(count: number, meanwhile: (member: ReturnType<typeof start>) => void = () => {}) {
+      const env = new SimEnv(1);
+      const member = start({ env, disk: new SimDisk(new Random(1)) });
+      env.settle();
+      for (let index = 0; index < count; index++) member.propose(`${index}`);
+      meanwhile(member);
+      while (member.applied.length < count) expect(env.turn()).toBe(true);
+      return { env, member };
+    }
+
+    test('follows at once where nobody waits for anything else', () => {
+      const { member } = applied(2);
+      expect(member.told).toEqual(['0', '1']);
+    });
+
+    test('waits for the sockets after a batch of many', () => {
+      const { env, member } = applied(9);
+      expect(member.told).toEqual([]);
+      env.settle();
+      expect(member.told).toEqual(member.applied);
+    });
+
+    test('waits for the sockets while a read waits, too', () => {
+      const { env, member } = applied(1, ({ read }) => read());
+      expect(member.told).toEqual([]);
+      env.settle();
+      expect(member.told).toEqual(['0']);
+    });
+  });
+
   test('campaigns at once: it leads before the first tick', () => {
     const env = new SimEnv(1);
     const { driver } = start({ env, disk: new SimDisk(new Random(1)) });

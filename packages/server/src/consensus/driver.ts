@@ -37,6 +37,8 @@ interface Step {
 
 /** Proposals of one append: enough to amortise a sync, and less than the log's ring takes in one piece. */
 const APPEND_BYTES = 4 * 1024 * 1024;
+/** Entries of a batch whose turn may end at once: what answers more callers than this is worth a look at the sockets before. */
+const FEW_ENTRIES = 8;
 
 export class Driver {
   /** From handing a batch to the log until it is durable: etcd's buckets. */
@@ -294,16 +296,18 @@ export class Driver {
   }
 
   #append(step: Step, entries: readonly Entry[], snapshot: Snapshot | null, mayBlock: boolean): void {
-    const { wal, failpoint, env } = this.#parts;
+    const { wal, failpoint, env, turnEnd } = this.#parts;
     failpoint('raftBeforeSave');
     this.#appendsUnderWay++;
     const hardState = this.#unsavedHardState;
     this.#unsavedHardState = null;
     const batch = { entries, hardState, mustSync: true, snapshotMarker: snapshot?.meta ?? null, mayBlock };
+    const isAlone = mayBlock && entries.length <= FEW_ENTRIES;
     const startedMs = env.monotonicMs();
     wal.append(batch, (error) => {
       this.syncSeconds.observe((env.monotonicMs() - startedMs) / 1000);
-      this.#saved(step, error, snapshot);
+      if (isAlone) turnEnd.closeWith(() => this.#saved(step, error, snapshot));
+      else this.#saved(step, error, snapshot);
     });
   }
 

@@ -18,6 +18,7 @@ import type { ConfHistory } from '../membership/conf-history.ts';
 import { formatId } from '../membership/ids.ts';
 import type { Members } from '../membership/members.ts';
 import type { Network } from '../network.ts';
+import type { TurnEnd } from '../turn-end.ts';
 
 export interface MemberParts {
   readonly config: MemberConfig;
@@ -25,6 +26,7 @@ export interface MemberParts {
   readonly clusterId: bigint;
   readonly memberId: bigint;
   readonly env: Env;
+  readonly turnEnd: TurnEnd;
   readonly network: Network;
   readonly failpoint: Failpoint;
   readonly disk: Disk;

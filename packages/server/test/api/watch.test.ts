@@ -218,6 +218,18 @@ describe('other requests', () => {
   });
 });
 
+describe('the end of a turn', () => {
+  it('brings events at once where the turn closes by itself, and after the poll elsewhere', () => {
+    caller.create('a');
+    caller.read();
+    world.turnEnd.closeWith(() => world.store.put('a', 'now'));
+    expect(caller.call.take()).toHaveLength(1);
+    world.store.put('a', 'later');
+    expect(caller.call.take()).toHaveLength(0);
+    expect(caller.readEvents()).toEqual(['put a@3 = later']);
+  });
+});
+
 describe('fragments', () => {
   function threeLargeEvents(): void {
     const transaction = world.store.begin(1);

@@ -6,6 +6,7 @@ import { SimEnv } from '@quorate/testing';
 import { ResponseHeader } from '../../src/api/header.ts';
 import { createWatchService, type WatchService, type WatchServiceOptions } from '../../src/api/watch.ts';
 import type { MemberLimits } from '../../src/member.ts';
+import { TurnEnd } from '../../src/turn-end.ts';
 import { TestStreamCall } from './calls.ts';
 import { MemoryStore } from './memory-store.ts';
 
@@ -29,6 +30,7 @@ export function inWords(event: WatchResponse['events'][number]): string {
 
 export class WatchWorld {
   readonly env = new SimEnv(1);
+  readonly turnEnd = new TurnEnd(this.env);
   readonly store = new MemoryStore();
   readonly service: WatchService;
   leader = 1n;
@@ -40,6 +42,7 @@ export class WatchWorld {
     this.service = createWatchService(
       {
         env,
+        turnEnd: this.turnEnd,
         store: store as never,
         limits: { ...TEST_LIMITS, ...options.limits },
         get leader() {
