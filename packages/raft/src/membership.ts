@@ -27,7 +27,7 @@ import { maybeCommit } from './replication/leader.ts';
 import type { ProposeDropReason } from './results.ts';
 import { becomeFollower } from './roles/follower.ts';
 import { StorageUnavailableError } from './storage.ts';
-import { type ConfState, type Entry, EntryType, NONE } from './types.ts';
+import { type ConfState, type Entry, EntryType, NONE, type SnapshotMeta } from './types.ts';
 
 /** Why a leader may not propose this change now; null when it may. */
 export function confChangeObstacle(raft: Raft, data: Uint8Array): ProposeDropReason | null {
@@ -58,9 +58,20 @@ export function bootstrapChange(conf: ConfState): ConfChange {
 
 /** The host applies a configuration entry. */
 export function applyConfChange(raft: Raft, entry: Entry): ConfState {
-  const conf = changeConf(raft.conf, decodeConfChange(entry.data));
+  const change = decodeConfChange(entry.data);
+  if (!raft.rules.reconfigures(entry.index, raft.confLag.newest)) {
+    return raft.confLag.apply(entry.index, (conf) => changeConf(conf, change));
+  }
+  const conf = changeConf(raft.conf, change);
   switchTo(raft, conf, entry.index);
   return conf;
+}
+
+/** A snapshot has taken the place of the log, and its configuration is in force. */
+export function takeOverConf(raft: Raft, snapshot: SnapshotMeta): void {
+  raft.confLag.takeOver(snapshot, raft.log.applied, raft.conf);
+  raft.tracker.reconfigure(snapshot.conf, snapshot.index + 1);
+  raft.confScannedTo = snapshot.index;
 }
 
 function switchTo(raft: Raft, conf: ConfState, index: number): void {

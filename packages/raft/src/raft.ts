@@ -6,6 +6,7 @@
  * tick), `election.ts`, `replication.ts`, `read-index.ts`, `membership.ts`, `leader-transfer.ts`, `proposals.ts`.
  */
 import { canonicalConf, checkConf } from './confchange/conf.ts';
+import { ConfLag } from './confchange/lag.ts';
 import { type RaftConfig, type ResolvedConfig, resolveConfig } from './config.ts';
 import { assert } from './errors.ts';
 import { Persistence } from './log/persistence.ts';
@@ -66,6 +67,8 @@ export class Raft {
   departure = 0;
   /** Index of the newest configuration change that may not be applied yet; no other is proposed until it is. */
   pendingConfIndex = 0;
+  /** For a state machine that still applies what a snapshot covers already. */
+  readonly confLag = new ConfLag();
   /** Configuration entries before this index were looked through; see `membership.ts`. */
   confScannedTo: number;
   /** Leader: there may be something to send to followers. */

@@ -109,7 +109,8 @@ export class RawNode {
   /**
    * Puts a committed configuration change into force (thesis §4.1); part of applying the entry, before `applied()` covers it. A
    * host that refuses a change by rules of its own (the same on every node) applies the entry without this call.
-   * @returns the configuration now in force, to be kept with the host's applied index
+   * @returns the configuration as of this entry, to be kept with the host's applied index. It is the one now in force, unless a
+   *   snapshot from beyond this entry has been taken over meanwhile
    * @throws CodecError when the entry holds no configuration change
    * @throws ConfChangeError when it does not fit the configuration in force; nothing changed. All nodes see the
    *   same, so the host treats the entry as refused

@@ -17,7 +17,8 @@
  *      the state machine, once it is durable, before any later committed entry. Apply in order, call
  *      `applyConfChange(entry)` for each entry of type `confChange` as part of applying it, then call
  *      `applied(index)` (also with the index of an installed snapshot). A new `Ready` may be taken before either
- *      acknowledgement; work is never handed out twice.
+ *      acknowledgement; work is never handed out twice. What was handed out before a `snapshot` may still be applied
+ *      until that is installed, or left out: the snapshot stands for it.
  *   4. `readStates` are answered once the host has applied at least their index (thesis §6.4).
  *
  * Messages may be lost, delayed, repeated and reordered without harm; there is no need to retry one.

@@ -56,6 +56,8 @@ export interface Rules {
   transferEndsLease(): boolean;
   /** A configuration takes effect when its entry is applied, hence committed, and not when it is appended. */
   configuresAtAppend(): boolean;
+  /** A change that a snapshot covers is part of the snapshot's configuration already (thesis §5.1). */
+  reconfigures(changeIndex: number, snapshotIndex: number): boolean;
   /** One configuration change at a time (thesis §4.1). */
   mayProposeConfChange(pendingIndex: number, applied: number): boolean;
 }
@@ -82,5 +84,6 @@ export const SOUND_RULES: Rules = {
   owesSilence: (ticksLeft) => ticksLeft > 0,
   transferEndsLease: () => true,
   configuresAtAppend: () => false,
+  reconfigures: (changeIndex, snapshotIndex) => changeIndex > snapshotIndex,
   mayProposeConfChange: (pendingIndex, applied) => pendingIndex <= applied,
 };

@@ -126,6 +126,11 @@ export const MUTANTS: readonly Mutant[] = [
     rules: { configuresAtAppend: () => true },
   },
   {
+    name: 'a change from before a snapshot changes its configuration',
+    breaks: 'configurations differ where logs agree',
+    rules: { reconfigures: () => true },
+  },
+  {
     name: 'several configuration changes at once',
     breaks: 'quorums that do not overlap',
     rules: { mayProposeConfChange: () => true },

@@ -4,7 +4,7 @@
  * An acceptance is a promise and waits for the disk; a refusal promises nothing and leaves at once.
  */
 import { canonicalConf, checkConf } from '../confchange/conf.ts';
-import { configureAtAppend } from '../membership.ts';
+import { configureAtAppend, takeOverConf } from '../membership.ts';
 import { type Message, MessageType } from '../message.ts';
 import type { Raft } from '../raft.ts';
 import { NO_ANSWER } from './news.ts';
@@ -86,7 +86,6 @@ function restore(raft: Raft, snapshot: NonNullable<Message['snapshot']>): boolea
   checkConf(conf);
   log.restore(snapshot);
   raft.persistence.voidAfter(0);
-  raft.tracker.reconfigure(conf, log.lastIndex + 1);
-  raft.confScannedTo = index;
+  takeOverConf(raft, { index, term, conf });
   return true;
 }

@@ -8,6 +8,7 @@
  */
 import { MUTANTS } from '@quorate/raft/testing';
 import { expect, it } from 'vitest';
+import { PLAIN_HOST } from './host.ts';
 import type { PlannedChange, Schedule, TimedAction } from './schedule.ts';
 import { runSchedule } from './simulation.ts';
 
@@ -45,6 +46,7 @@ function schedule(
     tickRates: NODES.map(() => 1),
     network: { loss: 0, duplication: 0, slow: 0, slowMs: 0, baseMs: 3 },
     diskLatencyMs: 2,
+    host: PLAIN_HOST,
     raft: {
       preVote: true,
       checkQuorum: true,

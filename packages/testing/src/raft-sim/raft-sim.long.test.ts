@@ -36,6 +36,13 @@ const MINIMA: Readonly<Record<string, number>> = {
   'torn last writes': 120,
   'disk errors': 80,
   'slow disks': 240,
+  // What hosts are like.
+  'applied late': 25_000,
+  'restarts with a state machine on disk': 800,
+  'reads of storage put off': 5000,
+  'losses reported': 25_000,
+  'leaders forgotten': 500,
+  'changes overtaken by a snapshot': 80,
   // Time.
   'skewed clocks': 800,
   pauses: 220,

@@ -8,6 +8,7 @@
  */
 import { Random } from '../sim/random.ts';
 import type { Ambush } from './ambush.ts';
+import { drawHost, type HostHabits } from './host.ts';
 import { underTheme } from './themes.ts';
 
 export type Action =
@@ -30,6 +31,7 @@ export type Action =
   | { readonly kind: 'compact'; readonly node: number; readonly keep: number }
   | { readonly kind: 'transfer'; readonly node: number; readonly to: number }
   | { readonly kind: 'campaign'; readonly node: number }
+  | { readonly kind: 'forget-leader'; readonly node: number }
   | { readonly kind: 'conf-change'; readonly node: number; readonly change: PlannedChange }
   | Ambush;
 
@@ -67,6 +69,7 @@ export interface Schedule {
   readonly tickRates: readonly number[];
   readonly network: NetworkNoise;
   readonly diskLatencyMs: number;
+  readonly host: HostHabits;
   readonly raft: {
     readonly preVote: boolean;
     readonly checkQuorum: boolean;
@@ -84,7 +87,19 @@ export interface Schedule {
 
 /** Draws the schedule of `seed`. */
 export function drawSchedule(seed: string): Schedule {
-  return underTheme(drawWeather(seed));
+  const weather = drawWeather(seed);
+  return underTheme({ ...weather, actions: withForgetting(weather) });
+}
+
+/** Hosts that know their leader to be gone, or believe so. From a stream of its own, like all about hosts. */
+function withForgetting({ seed, nodes, durationMs, actions }: Schedule): readonly TimedAction[] {
+  const random = new Random(seed, 'forgetting');
+  if (!random.chance(0.2)) return actions;
+  const forgetting = Array.from({ length: random.between(1, 20) }, () => ({
+    atMs: random.int(durationMs),
+    action: { kind: 'forget-leader', node: random.int(nodes) } as const,
+  }));
+  return [...actions, ...forgetting].sort((a, b) => a.atMs - b.atMs);
 }
 
 function drawWeather(seed: string): Schedule {
@@ -115,6 +130,7 @@ function drawWeather(seed: string): Schedule {
     ),
     network,
     diskLatencyMs: random.pick([0, 1, 5, 20]),
+    host: drawHost(seed, nodes),
     raft: {
       preVote: random.chance(0.75),
       checkQuorum: lease || random.chance(0.75),

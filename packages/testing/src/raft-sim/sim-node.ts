@@ -21,6 +21,7 @@ import {
 import { createMutant, type Rules } from '@quorate/raft/testing';
 import type { Random } from '../sim/random.ts';
 import type { Moment } from './ambush.ts';
+import { MoodyStorage } from './host.ts';
 import type { Invariants, Observed } from './invariants.ts';
 import { requestOf } from './request.ts';
 import type { Schedule } from './schedule.ts';
@@ -41,6 +42,10 @@ export interface NodeHost {
   send(message: Message): void;
   /** Calls `node.diskDone()` after the time the disk takes. */
   scheduleDisk(node: SimNode): void;
+  /** Calls `node.applyNext()` after this time. */
+  scheduleApply(node: SimNode, delayMs: number): void;
+  /** The faults have ended. */
+  readonly healed: boolean;
   count(what: string): void;
   /** Something happened that faults may have waited for; links may be cut before this returns. */
   moment(node: SimNode, moment: Moment): void;
@@ -56,6 +61,7 @@ export class SimNode implements Observed {
   readonly #rules: Partial<Rules>;
   readonly #random: Random;
   readonly #tears: Random;
+  readonly #habits: Random;
   readonly #trustsTornWrites: boolean;
   raft: RawNode | null = null;
   /** Rises with each start; events of an earlier life are ignored. */
@@ -73,11 +79,21 @@ export class SimNode implements Observed {
   #torn: Uint8Array | null = null;
   /** Of the pending steps, how many the sync under way covers. */
   #syncing = 0;
+  /** The newest `Ready` that is durable with all before it. */
+  #durableTo = 0;
+  /** Handed out for application, oldest first. A snapshot waits in its place until it is durable. */
+  #toApply: Ready[] = [];
+  #applying = false;
   #applied = 0;
   #state = 0;
+  /** The state machine as it survives the process. */
+  #saved: { applied: number; state: number; conf: ConfState } | null = null;
   #term = 0;
   #commit = 0;
+  /** In force: of the newest change applied, or of a snapshot that overtook the state machine. */
   conf: ConfState = EMPTY_CONF;
+  /** The state machine's. */
+  #stateConf: ConfState = EMPTY_CONF;
   leading = false;
   /** Contexts of reads asked here in this life, with what had been applied anywhere when they were asked. */
   readonly #reads = new Map<bigint, number>();
@@ -92,6 +108,8 @@ export class SimNode implements Observed {
       random: Random;
       /** Decides where a write is cut off. */
       tears: Random;
+      /** Decides how late the host is, and whether its log can be read just now. */
+      habits: Random;
       /** A broken disk: it takes a torn write for a whole one. */
       trustsTornWrites: boolean;
       /** Configuration of a first member; null for a node that may join later. */
@@ -105,6 +123,7 @@ export class SimNode implements Observed {
     this.#rules = options.rules;
     this.#random = options.random;
     this.#tears = options.tears;
+    this.#habits = options.habits;
     this.#trustsTornWrites = options.trustsTornWrites;
     this.storage = new MemoryStorage(EMPTY_CONF);
     if (options.bootstrap !== null) {
@@ -130,14 +149,24 @@ export class SimNode implements Observed {
     this.life++;
     this.#pending = [];
     this.#syncing = 0;
+    this.#toApply = [];
+    this.#applying = false;
+    this.#durableTo = 0;
     this.#reads.clear();
     this.leading = false;
     const base = storage.firstIndex() - 1;
     const snapshot = base > 0 ? storage.snapshot() : null;
     this.#applied = 0;
     this.#state = 0;
-    this.conf = storage.initialState().conf;
+    this.#stateConf = storage.initialState().conf;
     if (snapshot !== null) this.#restore(snapshot);
+    if (this.#saved !== null && this.#saved.applied > this.#applied) {
+      this.#host.count('restarts with a state machine on disk');
+      this.#applied = this.#saved.applied;
+      this.#state = this.#saved.state;
+      this.#stateConf = this.#saved.conf;
+    }
+    this.conf = this.#stateConf;
     this.#terms = new Map();
     this.#firstIndex = storage.firstIndex();
     this.#lastIndex = storage.lastIndex();
@@ -148,7 +177,7 @@ export class SimNode implements Observed {
     this.raft = createMutant(
       {
         id: this.id,
-        storage,
+        storage: new MoodyStorage(storage, () => this.#refusesToRead()),
         applied: this.#applied,
         conf: this.conf,
         random: (bound) => this.#random.int(bound),
@@ -232,11 +261,11 @@ export class SimNode implements Observed {
       this.#term = ready.hardState.term;
     }
     if (ready.snapshot !== null) {
-      this.#restore(ready.snapshot);
       const { index, term } = ready.snapshot.meta;
       this.#terms = new Map([[index, term]]);
       this.#firstIndex = index + 1;
       this.#lastIndex = index;
+      this.conf = ready.snapshot.meta.conf;
       this.#host.count('snapshots installed');
     }
     for (const entry of ready.entries) this.#appendToView(entry);
@@ -274,13 +303,13 @@ export class SimNode implements Observed {
       this.#toDisk({ sequence: ready.sequence, ready, ownSnapshot: null });
     } else if (this.#pending.length === 0) {
       raft.persisted(ready.sequence);
+      this.#durableTo = ready.sequence;
     } else {
       // Nothing to write, but acknowledging it would acknowledge the steps before.
       this.#toDisk({ sequence: ready.sequence, ready, ownSnapshot: null });
     }
-    for (const entry of ready.committedEntries) this.#apply(raft, entry);
-    const last = ready.committedEntries.at(-1);
-    if (last !== undefined) raft.applied(last.index);
+    if (ready.snapshot !== null || ready.committedEntries.length > 0) this.#toApply.push(ready);
+    this.#applyWhatIsDue();
     for (const { context, index } of ready.readStates) {
       const seen = this.#reads.get(context);
       if (seen === undefined) continue;
@@ -297,6 +326,51 @@ export class SimNode implements Observed {
     this.#lastIndex = entry.index;
   }
 
+  /** Applies at once, or plans to. A snapshot is not installed before it is durable, nor anything that comes after it. */
+  #applyWhatIsDue(): void {
+    const applyMs = this.#schedule.host.applyMs[this.number] ?? 0;
+    while (!this.#applying) {
+      const [head] = this.#toApply;
+      if (head === undefined || (head.snapshot !== null && head.sequence > this.#durableTo)) return;
+      if (applyMs === 0) this.#applyHead(head.committedEntries.length);
+      else {
+        this.#applying = true;
+        this.#host.scheduleApply(this, this.#habits.int(applyMs + 1));
+      }
+    }
+  }
+
+  /** The state machine gets to the next of what it was given, or to a part of that. */
+  applyNext(): void {
+    this.#applying = false;
+    const most = this.#toApply[0]?.committedEntries.length ?? 0;
+    this.#applyHead(most === 0 ? 0 : 1 + this.#habits.int(most));
+    this.#host.count('applied late');
+    this.#applyWhatIsDue();
+  }
+
+  /** Applies the first of `#toApply`, up to `most` entries of it. */
+  #applyHead(most: number): void {
+    const { raft } = this;
+    const head = this.#toApply.shift();
+    if (raft === null || head === undefined) return;
+    if (head.snapshot !== null) this.#restore(head.snapshot);
+    for (const entry of head.committedEntries.slice(0, most)) this.#apply(raft, entry);
+    const left = head.committedEntries.slice(most);
+    if (left.length > 0) this.#toApply.unshift({ ...head, snapshot: null, committedEntries: left });
+    // A store on disk writes when it likes, but never half an entry.
+    if (this.#schedule.host.durableState && this.#habits.chance(0.5)) {
+      this.#saved = { applied: this.#applied, state: this.#state, conf: this.#stateConf };
+    }
+    raft.applied(this.#applied);
+  }
+
+  #refusesToRead(): boolean {
+    if (this.#host.healed || !this.#habits.chance(this.#schedule.host.unreadable)) return false;
+    this.#host.count('reads of storage put off');
+    return true;
+  }
+
   #apply(raft: RawNode, entry: Entry): void {
     this.#state = this.#host.invariants.applied(this.id, entry, this.#state, this.#term);
     this.#applied = entry.index;
@@ -304,16 +378,18 @@ export class SimNode implements Observed {
     if (request !== null) this.#host.invariants.requested(request, entry.index);
     if (entry.type === EntryType.confChange && entry.data.length > 0) {
       try {
-        this.conf = raft.applyConfChange(entry);
+        this.#stateConf = raft.applyConfChange(entry);
         this.#host.count(
-          this.conf.votersOutgoing.length > 0 ? 'joint configurations' : 'configuration changes',
+          this.#stateConf.votersOutgoing.length > 0 ? 'joint configurations' : 'configuration changes',
         );
+        if (entry.index >= this.#firstIndex) this.conf = this.#stateConf;
+        else this.#host.count('changes overtaken by a snapshot');
       } catch (error) {
         // Refused the same way by every node.
         if (!(error instanceof Error) || error.name !== 'ConfChangeError') throw error;
         this.#host.count('refused configuration changes');
       }
-      this.#host.invariants.configured(this.id, entry.index, this.conf);
+      this.#host.invariants.configured(this.id, entry.index, this.#stateConf);
     }
     this.#host.count('entries applied');
   }
@@ -322,7 +398,7 @@ export class SimNode implements Observed {
     const view = new DataView(snapshot.data.buffer, snapshot.data.byteOffset, snapshot.data.byteLength);
     this.#applied = snapshot.meta.index;
     this.#state = view.getUint32(0);
-    this.conf = snapshot.meta.conf;
+    this.#stateConf = snapshot.meta.conf;
     this.#host.invariants.installed(this.id, snapshot, this.#state);
   }
 
@@ -334,7 +410,7 @@ export class SimNode implements Observed {
     new DataView(data.buffer).setUint32(0, this.#state);
     const term = this.#terms.get(this.#applied);
     if (term === undefined) return;
-    const snapshot: Snapshot = { meta: { index: this.#applied, term, conf: this.conf }, data };
+    const snapshot: Snapshot = { meta: { index: this.#applied, term, conf: this.#stateConf }, data };
     this.#toDisk({ sequence: 0, ready: null, ownSnapshot: { snapshot, compactTo: this.#applied - keep } });
   }
 
@@ -364,10 +440,10 @@ export class SimNode implements Observed {
     }
     if (voted) this.#host.moment(this, 'voted');
     // Acknowledging a sequence acknowledges all before.
-    if (last !== undefined) this.raft?.persisted(last.sequence);
-    for (const { ready } of steps) {
-      if (ready?.snapshot != null) this.raft?.applied(ready.snapshot.meta.index);
-    }
+    if (last === undefined) return;
+    this.raft?.persisted(last.sequence);
+    this.#durableTo = last.sequence;
+    this.#applyWhatIsDue();
   }
 
   #write({ ready, ownSnapshot }: DiskStep): void {

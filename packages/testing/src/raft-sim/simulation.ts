@@ -49,6 +49,7 @@ type Event =
   | { readonly kind: 'tick'; readonly node: SimNode; readonly life: number }
   | { readonly kind: 'deliver'; readonly message: Message; readonly sent: number }
   | { readonly kind: 'disk'; readonly node: SimNode; readonly life: number }
+  | { readonly kind: 'apply'; readonly node: SimNode; readonly life: number }
   | { readonly kind: 'start'; readonly node: SimNode }
   | { readonly kind: 'action'; readonly action: Action }
   | { readonly kind: 'strike'; readonly node: SimNode; readonly life: number; readonly ambush: Ambush }
@@ -60,7 +61,8 @@ type Event =
       readonly to: bigint;
       readonly life: number;
       readonly ok: boolean;
-    };
+    }
+  | { readonly kind: 'lost'; readonly node: SimNode; readonly to: bigint; readonly life: number };
 
 const MARKER = new Uint8Array([0xff, 0x6d, 0x61, 0x72, 0x6b]);
 const MAX_EVENTS = 2_000_000;
@@ -111,6 +113,7 @@ class Simulation implements NodeHost {
         rules: options.rules ?? {},
         random: new Random(schedule.seed, `node ${number}`),
         tears: new Random(schedule.seed, `tears ${number}`),
+        habits: new Random(schedule.seed, `host ${number}`),
         trustsTornWrites: options.trustsTornWrites ?? false,
         // Nodes that may join know nothing: they wait to be told.
         bootstrap: number < schedule.members ? conf : null,
@@ -122,6 +125,10 @@ class Simulation implements NodeHost {
 
   get now(): number {
     return this.#queue.now;
+  }
+
+  get healed(): boolean {
+    return this.#healed;
   }
 
   run(): RunResult {
@@ -198,6 +205,10 @@ class Simulation implements NodeHost {
     this.#queue.add(this.now + latency, { kind: 'disk', node, life: node.life });
   }
 
+  scheduleApply(node: SimNode, delayMs: number): void {
+    this.#queue.add(this.now + (this.#healed ? 1 : delayMs), { kind: 'apply', node, life: node.life });
+  }
+
   moment(node: SimNode, moment: Moment): void {
     for (const { ambush, delayMs } of this.#ambushes.at(moment)) {
       // Links are cut before the node says another word; a node dies only after it has finished its turn.
@@ -250,6 +261,9 @@ class Simulation implements NodeHost {
       this.#queue.add(this.now + delay, { kind: 'deliver', message, sent: way!.sent });
     }
     if (message.type === MessageType.snapshot) this.#report(from, message.to, way !== null);
+    if (way === null && this.#schedule.host.tellsOfLoss) {
+      this.#queue.add(this.now + 5, { kind: 'lost', node: from, to: message.to, life: from.life });
+    }
   }
 
   #report(node: SimNode, to: bigint, ok: boolean): void {
@@ -313,6 +327,26 @@ class Simulation implements NodeHost {
         const { node } = event;
         if (node.life !== event.life || node.raft === null) return;
         node.raft.reportSnapshot(event.to, event.ok ? 'delivered' : 'failed');
+        node.perform();
+        return;
+      }
+      case 'apply': {
+        const { node } = event;
+        if (node.life !== event.life || !node.running) return;
+        if (paused(node)) {
+          this.#queue.add(node.pausedUntil, event);
+          return;
+        }
+        this.#note(`apply ${node.id}`);
+        node.applyNext();
+        node.perform();
+        return;
+      }
+      case 'lost': {
+        const { node } = event;
+        if (node.life !== event.life || node.raft === null) return;
+        node.raft.reportUnreachable(event.to);
+        this.count('losses reported');
         node.perform();
         return;
       }
@@ -391,6 +425,12 @@ class Simulation implements NodeHost {
         if (node?.raft == null) return;
         node.raft.campaign();
         this.count('forced campaigns');
+        node.perform();
+        return;
+      case 'forget-leader':
+        if (node?.raft == null) return;
+        node.raft.forgetLeader();
+        this.count('leaders forgotten');
         node.perform();
         return;
       case 'conf-change':

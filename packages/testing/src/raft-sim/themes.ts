@@ -8,10 +8,12 @@
  *     'short-reigns'    leaders are parted from most of the others as soon as they won (thesis figure 3.7)
  *     'divided-change'  the news that a configuration is committed reaches only its new members
  *     'leases'          leaders are replaced as early as may be, do not hear of it, and are asked for reads all the time
+ *     'late-machines'   snapshots overtake state machines that still have changes of members to apply
  *
  * A theme has draws of its own: the weather of a seed is the same with and without.
  */
 import { Random } from '../sim/random.ts';
+import { PLAIN_HOST } from './host.ts';
 import type { Action, PlannedChange, Schedule, TimedAction } from './schedule.ts';
 
 /** The schedule of a seed under the theme drawn for it. */
@@ -19,7 +21,8 @@ export function underTheme(weather: Schedule): Schedule {
   const random = new Random(weather.seed, 'theme');
   switch (random.weighted({ weather: 7, duels: 1, 'short-reigns': 1, 'divided-change': 1 })) {
     case 'weather':
-      return weather.raft.readOnly === 'lease' && random.chance(0.5) ? leases(weather, random) : weather;
+      if (weather.raft.readOnly === 'lease') return random.chance(0.5) ? leases(weather, random) : weather;
+      return random.chance(0.1) ? lateMachines(weather, random) : weather;
     case 'duels':
       return duels(weather, random);
     case 'short-reigns':
@@ -68,6 +71,7 @@ function shortReigns(weather: Schedule, random: Random): Schedule {
     durationMs: 8000,
     diskLatencyMs: random.pick([0, 1, 5]),
     network: { ...weather.network, loss: 0, slow: 0, baseMs: random.pick([3, 10]) },
+    host: PLAIN_HOST,
     raft: {
       ...weather.raft,
       preVote: random.chance(0.3),
@@ -242,6 +246,44 @@ function leases(weather: Schedule, random: Random): Schedule {
       requestsOf(weather, members).filter(() => random.chance(0.15)),
       actions,
     ),
+  };
+}
+
+/**
+ * One node is told of changes, is cut off before it has applied them, and comes back to a log that is gone: a snapshot brings it
+ * a configuration from beyond what its state machine is still busy with.
+ */
+function lateMachines(weather: Schedule, random: Random): Schedule {
+  const members = random.pick([4, 5]);
+  const nodes = members + 1;
+  const late = random.int(members);
+  const others = numbers(members).filter((node) => node !== late);
+  const actions: TimedAction[] = [];
+  for (let atMs = 400; atMs < weather.durationMs; atMs += random.between(400, 900)) {
+    const node = random.pick(others.concat(members));
+    const leaves = random.pick(['add-learner', 'remove-node'] as const);
+    const change = (kind: PlannedChange['steps'][number]['kind'], afterMs: number) =>
+      at(atMs + afterMs, {
+        kind: 'conf-change',
+        node: random.pick(others),
+        change: { transition: random.pick(['auto', 'joint-auto-leave']), steps: [{ kind, node }] },
+      });
+    actions.push(change(leaves, 0));
+    const gone = random.between(20, 80);
+    actions.push(at(atMs + gone, { kind: 'partition', side: [late], oneWay: false, forMs: 150 }));
+    actions.push(change('add-voter', gone + random.int(60)));
+    for (const other of others)
+      actions.push(at(atMs + gone + 140, { kind: 'compact', node: other, keep: 0 }));
+  }
+  const applyMs = numbers(nodes).map((node) => (node === late ? 2000 : 0));
+  return {
+    ...weather,
+    ...cluster(members, nodes),
+    diskLatencyMs: random.pick([0, 1, 5]),
+    network: { ...weather.network, loss: 0, slow: 0, baseMs: random.pick([1, 3]) },
+    host: { ...weather.host, applyMs, unreadable: 0, tellsOfLoss: true },
+    raft: { ...weather.raft, maxTailBytes: 1 },
+    actions: merged(requestsOf(weather, members), actions),
   };
 }
 
