@@ -1,6 +1,6 @@
 /**
  * The store: puts the parts together. Start here, then `write-transaction.ts` (a write), `read/range-read.ts` and `read/view.ts` (a read),
- * `flush.ts` (the way to disk), `writer/store-writer.ts` (the disk), `removal.ts` (compaction).
+ * `flush/` (the way to disk), `writer/store-writer.ts` (the disk), `removal.ts` (compaction).
  *
  * All of it is synchronous and in memory, but for the writer thread and for long reads, which go in slices through `afterPoll`.
  */
@@ -9,7 +9,7 @@ import { assert } from './assert.ts';
 import type { Backend, BackendReader } from './backend/backend.ts';
 import { lmdbBackend, lmdbBackendAgain } from './backend/lmdb/backend.ts';
 import { BlockIndex } from './blocks.ts';
-import { Flusher } from './flush.ts';
+import { Flusher } from './flush/flusher.ts';
 import { MetaLayers } from './meta-layer.ts';
 import { DEFAULT_LIMITS, mapSizeFor, type StoreLimits, type StoreOptions } from './options.ts';
 import { readEvents } from './read/events.ts';

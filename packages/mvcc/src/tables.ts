@@ -10,7 +10,7 @@
  *   state       the store's own few values, by name (`state.ts`)
  *
  * `log`, `meta` and the applied state go together in one transaction of the flush; `head`, `graves`, `blocks` and `lease_keys` follow
- * more rarely (`flush.ts`) and can be derived again from `log` after the head watermark.
+ * more rarely (`flush/`) and can be derived again from `log` after the head watermark.
  */
 import { KeyTable } from './key-codec.ts';
 

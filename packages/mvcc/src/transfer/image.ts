@@ -17,7 +17,7 @@ import { FrameReader, FrameWriter } from '../writer/jobs.ts';
 import { CHUNK_HEADER_BYTES } from './chunks.ts';
 import type { ImageInfo, ImageRecord, StoreImage } from './types.ts';
 
-/** What keeps an image whole while it is open (`flush.ts`). */
+/** What keeps an image whole while it is open (`flush/`). */
 export interface ImagePin {
   readonly info: ImageInfo;
   /** Compact revision whose removal was complete when the image was opened. */

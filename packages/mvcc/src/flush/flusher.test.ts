@@ -1,7 +1,7 @@
 /** A store that is left alone: nothing of it may wait for the next entry. */
 import { expect, test } from 'vitest';
-import { memoryBackend } from './backend/memory.ts';
-import { type MvccStore, openStore } from './store.ts';
+import { memoryBackend } from '../backend/memory.ts';
+import { type MvccStore, openStore } from '../store.ts';
 
 class World {
   nowMs = 0;

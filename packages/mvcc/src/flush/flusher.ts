@@ -9,20 +9,21 @@
  * are never ahead of the records they point to. Nothing in memory is dropped before the reader has moved to a snapshot that holds it:
  * otherwise an acknowledged write would be missing from reads for a while.
  */
-import type { BackendReader } from './backend/backend.ts';
-import { BlockIndex } from './blocks.ts';
-import { successor } from './bytes.ts';
-import type { MvccFailpoint } from './failpoints.ts';
-import { MAX_HEAD_ENTRY_BYTES, writeHeadEntry } from './head-entry.ts';
-import type { MetaLayers } from './meta-layer.ts';
-import type { StoreLimits, StoreOptions } from './options.ts';
-import type { ReadView } from './read/view.ts';
-import { type AppliedState, FORMAT, type HeadsState, type RemovalState, readRemoval } from './state.ts';
-import type { ImagePin } from './transfer/image.ts';
-import { StoreBusyError, StoreClosedError, StoreReplacedError } from './types.ts';
-import { FrameWriter, type WriterJob, type WriterResult } from './writer/jobs.ts';
-import type { WriterPort } from './writer/port.ts';
-import { HEAD_HAS_PREVIOUS, HEAD_TOMBSTONE, MOVE_FAILED } from './writer/store-writer.ts';
+import type { BackendReader } from '../backend/backend.ts';
+import type { MvccFailpoint } from '../failpoints.ts';
+import type { MetaLayers } from '../meta-layer.ts';
+import type { StoreLimits, StoreOptions } from '../options.ts';
+import type { ReadView } from '../read/view.ts';
+import { type AppliedState, FORMAT, type HeadsState, type RemovalState, readRemoval } from '../state.ts';
+import type { ImagePin } from '../transfer/image.ts';
+import { StoreBusyError, StoreClosedError, StoreReplacedError } from '../types.ts';
+import type { WriterJob, WriterResult } from '../writer/jobs.ts';
+import type { WriterPort } from '../writer/port.ts';
+import { MOVE_FAILED } from '../writer/store-writer.ts';
+import { HeadFlush } from './head-flush.ts';
+import { ImagePins } from './image-pins.ts';
+import { RemovalSchedule } from './removal-schedule.ts';
+import type { Done, Submit } from './submit.ts';
 
 export interface FlushOptions {
   readonly view: ReadView;
@@ -44,22 +45,7 @@ export interface FlushOptions {
   readonly firstSequence: number;
 }
 
-type Done = (error: Error | null) => void;
 type PinDone = (error: Error | null, pin: ImagePin | null) => void;
-
-interface SealedHeads {
-  /** Records up to here are in the layer, and must be durable before it. */
-  readonly watermark: number;
-  /** Key to go on from; null: not begun. */
-  next: Uint8Array | null;
-  inFlight: boolean;
-}
-
-/** While others write, removal rests so many times as long as each of its slices took, ... */
-const REMOVAL_PAUSES = 2;
-const MAX_REMOVAL_PAUSE_MS = 100;
-/** ... for so long; then it goes on without pauses. */
-const REMOVAL_PATIENCE_MS = 60_000;
 
 export class Flusher {
   readonly #o: FlushOptions;
@@ -71,28 +57,15 @@ export class Flusher {
   #dirty = false;
   /** Runs from the first entry after a seal: an idle store must not keep its tail in memory. */
   #ageTimer: { cancel(): void } | null = null;
-  #sealedHeads: SealedHeads | null = null;
-  #headWatermark: number;
-  #headFlushes = 0;
-  #lagRecords = 0;
-  #removalFinished: number;
-  #removing = false;
-  /** Revision that the removal begun goes to; 0: none is begun. */
-  #removalUnderWay = 0;
-  /** When the removal under way began; -1: none is under way. */
-  #removalFromMs = -1;
-  #removalTimer: { cancel(): void } | null = null;
+  readonly #heads: HeadFlush;
+  readonly #removal: RemovalSchedule;
+  readonly #pins = new ImagePins(() => this.advance());
   #flushAll = false;
   #defragmenting: Done[] = [];
   #defragmentRunning = false;
   readonly #waitingFlush: { index: number; done: Done }[] = [];
-  readonly #waitingRemoval: { revision: number; done: Done }[] = [];
   readonly #waitHeads: (() => void)[] = [];
   readonly #waitingPins: { compactRevision: number; done: PinDone }[] = [];
-  /** Compact revision of each open image: what is above it may not be removed for its sake. */
-  readonly #pins = new Map<object, number>();
-  /** Images whose rows are being copied: the small tables on disk stand still for them. */
-  #logHolds = 0;
   #failed: Error | null = null;
   #closing = false;
   /** Another state takes this one's place: nothing new begins. */
@@ -103,9 +76,10 @@ export class Flusher {
     this.#appliedIndex = options.applied.index;
     this.#appliedTerm = options.applied.term;
     this.#durable = options.applied;
-    this.#headWatermark = options.heads.watermark;
-    this.#removalFinished = options.removal.finished;
-    this.#removalUnderWay = options.removal.target;
+    const submit: Submit = (job, done) => this.#submit(job, done);
+    const advance = (): void => this.advance();
+    this.#heads = new HeadFlush({ ...options, watermark: options.heads.watermark, submit, advance });
+    this.#removal = new RemovalSchedule({ ...options, submit, advance });
   }
 
   get appliedIndex(): number {
@@ -127,12 +101,12 @@ export class Flusher {
   }
 
   get removalFinished(): number {
-    return this.#removalFinished;
+    return this.#removal.finished;
   }
 
   /** Records that a restart found in `log` above the head watermark. */
   noteLag(records: number): void {
-    this.#lagRecords += records;
+    this.#heads.noteLag(records);
   }
 
   /** Before an entry is applied. @throws StoreBusyError */
@@ -141,15 +115,14 @@ export class Flusher {
     const { view, limits, meta } = this.#o;
     const full = view.records.active.bytes + meta.bytes >= limits.memtableBytes;
     if (full && this.#sealedState !== null) throw new StoreBusyError('both memtables are full');
-    const headsFull = view.heads.active.dirtyCount >= 2 * limits.headEntries;
-    if (headsFull && this.#sealedHeads !== null) throw new StoreBusyError('both layers of heads are full');
+    if (this.#heads.isFull) throw new StoreBusyError('both layers of heads are full');
   }
 
   /** An entry was applied and is visible. */
   applied(index: number, term: number, records: number): void {
     this.#appliedIndex = index;
     this.#appliedTerm = term;
-    this.#lagRecords += records;
+    this.#heads.noteLag(records);
     if (!this.#dirty) {
       this.#dirty = true;
       this.#oldestMs = this.#o.monotonicMs();
@@ -173,30 +146,30 @@ export class Flusher {
       }) ?? null;
   }
 
-  #stopTimer(): void {
+  #stopTimers(): void {
     this.#ageTimer?.cancel();
     this.#ageTimer = null;
-    this.#removalTimer?.cancel();
-    this.#removalTimer = null;
+    this.#removal.stop();
   }
 
   /** Starts whatever is due. */
   advance(): void {
     if (this.#failed !== null || this.#closing || this.#retired) return;
-    this.#advanceHeads();
+    const { compactRevision } = this.#durable;
+    this.#heads.advance(this.#flushAll || this.#heads.watermark < this.#removal.wanted(compactRevision));
     this.#advanceLog();
-    this.#advanceRemoval();
+    this.#advanceRemoval(compactRevision);
     if (this.#defragmenting.length > 0 && !this.#defragmentRunning) this.#startDefragment();
     if (this.#waitingPins.length > 0) this.#answerPins();
   }
 
   #advanceLog(): void {
-    if (this.#sealedState !== null || !this.#dirty || this.#logHolds > 0) return;
+    if (this.#sealedState !== null || !this.#dirty || this.#pins.holdsRows) return;
     const { view, meta, limits } = this.#o;
     const due =
       this.#waitingFlush.length > 0 ||
       view.records.active.bytes + meta.bytes >= limits.flushBytes ||
-      (this.#sealedHeads !== null && this.#sealedHeads.watermark > view.records.flushedMain) ||
+      this.#heads.awaitsRecords ||
       this.#durable.compactRevision < view.compactRevision ||
       this.#o.monotonicMs() - this.#oldestMs >= limits.flushAfterMs;
     if (due) this.#sealLog();
@@ -240,138 +213,22 @@ export class Flusher {
     for (const { done } of ready) done(null);
   }
 
-  #advanceHeads(): void {
-    const { view, limits } = this.#o;
-    if (this.#sealedHeads === null) {
-      const due =
-        view.heads.active.dirtyCount >= limits.headEntries ||
-        this.#lagRecords >= limits.headLagRecords ||
-        (this.#lagRecords > 0 && (this.#flushAll || this.#headWatermark < this.#removalTarget()));
-      if (!due) return;
-      view.heads.seal(`${this.#o.firstSequence}.${++this.#headFlushes}`, view.revision);
-      this.#sealedHeads = { watermark: view.revision, next: null, inFlight: false };
-      this.#lagRecords = 0;
-    }
-    const sealed = this.#sealedHeads;
-    if (!sealed.inFlight && view.records.flushedMain >= sealed.watermark) this.#submitHeadPart(sealed);
-  }
-
-  #submitHeadPart(sealed: SealedHeads): void {
-    const { view, limits } = this.#o;
-    const layer = view.heads.sealed!;
-    const entries = new FrameWriter(limits.headPartEntries * 96);
-    const encoded = new Uint8Array(MAX_HEAD_ENTRY_BYTES);
-    let count = 0;
-    let lastKey: Uint8Array | null = null;
-    let more = false;
-    layer.scan(sealed.next ?? new Uint8Array(0), (entry) => {
-      if (!layer.dirty(entry)) return true;
-      const head = layer.head(entry);
-      if (head === null) return true;
-      if (count === limits.headPartEntries) {
-        more = true;
-        return false;
-      }
-      count++;
-      lastKey = layer.key(entry);
-      entries.byte((head.tombstone ? HEAD_TOMBSTONE : 0) | (head.depth > 0 ? HEAD_HAS_PREVIOUS : 0));
-      entries.frame(lastKey, 0, lastKey.length);
-      entries.frame(encoded, 0, writeHeadEntry(encoded, 0, head));
-      return true;
+  #advanceRemoval(compactRevision: number): void {
+    const { watermark, isComplete } = this.#heads;
+    const covered = isComplete ? compactRevision : watermark;
+    this.#removal.advance(Math.min(compactRevision, covered), this.#pins.lowest, {
+      appliedIndex: () => this.#appliedIndex,
+      // An image is taken when removal is done.
+      isAwaited: () => this.#waitingPins.length > 0,
     });
-    const progress = lastKey === null ? new Uint8Array(1) : successor(lastKey);
-    sealed.next = progress;
-    sealed.inFlight = true;
-    const { watermark } = sealed;
-    this.#submit(
-      {
-        kind: 'heads',
-        entries: entries.finish(),
-        flushId: view.heads.sealedId,
-        progress,
-        watermark,
-        last: !more,
-      },
-      (result) => {
-        sealed.inFlight = false;
-        if (result.kind === 'heads') {
-          view.reader.refresh();
-          view.blocks = BlockIndex.unpack(result.blocks);
-          view.longKeys ||= result.longKeys;
-          view.heads.dropSealed();
-          this.#headWatermark = watermark;
-          this.#sealedHeads = null;
-        }
-        this.advance();
-      },
-    );
-  }
-
-  /** Compact revision up to which something is left to remove, -1: nothing. */
-  #removalTarget(): number {
-    const target = this.#durable.compactRevision;
-    return target > this.#removalFinished ? target : -1;
-  }
-
-  /**
-   * One slice. `head` and `graves` must hold everything up to the revision that is removed to: where they do not reach the compact revision yet, removal
-   * goes as far as they do, since every revision up to C is a state that a compaction could have left. A removal begun goes on to its own end, however fast C moves.
-   */
-  #advanceRemoval(): void {
-    const wanted = this.#removalTarget();
-    if (this.#removing || wanted === -1) return;
-    const covered = this.#sealedHeads === null && this.#lagRecords === 0 ? wanted : this.#headWatermark;
-    const pinned = Math.min(Number.MAX_SAFE_INTEGER, ...this.#pins.values());
-    const target = this.#removalUnderWay > 0 ? this.#removalUnderWay : Math.min(wanted, covered, pinned);
-    if (target <= this.#removalFinished || target > pinned) return;
-    this.#removing = true;
-    this.#removalUnderWay = target;
-    const { removeSliceRecords: maxRecords, removePassRecords: passRecords } = this.#o.limits;
-    const fromMs = this.#o.monotonicMs();
-    if (this.#removalFromMs === -1) this.#removalFromMs = fromMs;
-    const appliedBefore = this.#appliedIndex;
-    this.#submit({ kind: 'remove', target, maxRecords, passRecords }, (result) => {
-      if (result.kind === 'removed' && result.finished) this.#removalDone(target);
-      const tookMs = this.#o.monotonicMs() - fromMs;
-      this.#afterPause(this.#appliedIndex > appliedBefore ? tookMs * REMOVAL_PAUSES : 0, () => {
-        this.#removing = false;
-        this.advance();
-      });
-    });
-  }
-
-  /** Pauses between slices while others write, but not for ever: what is compacted faster than it is removed would pile up. */
-  #afterPause(wantedMs: number, then: () => void): void {
-    const pauseMs = Math.min(wantedMs, MAX_REMOVAL_PAUSE_MS);
-    const patient =
-      this.#removalFromMs !== -1 && this.#o.monotonicMs() - this.#removalFromMs < REMOVAL_PATIENCE_MS;
-    // An image is taken when removal is done.
-    const awaited = this.#waitingPins.length > 0;
-    if (pauseMs < 1 || !patient || awaited || this.#closing || this.#o.setTimer === undefined) then();
-    else {
-      this.#removalTimer = this.#o.setTimer(pauseMs, () => {
-        this.#removalTimer = null;
-        then();
-      });
-    }
-  }
-
-  #removalDone(target: number): void {
-    this.#removalFromMs = -1;
-    this.#o.view.reader.refresh();
-    this.#removalFinished = target;
-    this.#removalUnderWay = 0;
-    const ready = this.#waitingRemoval.filter(({ revision }) => revision <= target);
-    for (const waiting of ready) this.#waitingRemoval.splice(this.#waitingRemoval.indexOf(waiting), 1);
-    for (const { done } of ready) done(null);
   }
 
   whenCompacted(revision: number, done: Done): void {
     if (this.#failed !== null) done(this.#failed);
-    else if (revision <= this.#removalFinished) done(null);
+    else if (revision <= this.#removal.finished) done(null);
     else if (this.#closing) done(closed());
     else {
-      this.#waitingRemoval.push({ revision, done });
+      this.#removal.wait(revision, done);
       this.advance();
     }
   }
@@ -403,7 +260,7 @@ export class Flusher {
 
   #answerPins(): void {
     const ready = this.#waitingPins.filter(
-      ({ compactRevision }) => this.#pins.size > 0 || compactRevision <= this.#removalFinished,
+      ({ compactRevision }) => this.#pins.any || compactRevision <= this.#removal.finished,
     );
     for (const waiting of ready) this.#waitingPins.splice(this.#waitingPins.indexOf(waiting), 1);
     for (const { done } of ready) this.flush((error) => this.#takePin(error, done));
@@ -428,31 +285,14 @@ export class Flusher {
       return;
     }
     const { index, term, revision, compactRevision } = this.#durable;
-    const name = {};
-    this.#pins.set(name, compactRevision);
-    this.#logHolds++;
-    let held = true;
-    const rowsCopied = (): void => {
-      if (!held) return;
-      held = false;
-      this.#logHolds--;
-      this.advance();
-    };
-    done(null, {
-      info: { appliedIndex: index, appliedTerm: term, revision, compactRevision },
-      removalFinished: this.#removalFinished,
-      rowsCopied,
-      release: () => {
-        rowsCopied();
-        if (this.#pins.delete(name)) this.advance();
-      },
-    });
+    const info = { appliedIndex: index, appliedTerm: term, revision, compactRevision };
+    done(null, this.#pins.take(info, this.#removal.finished));
   }
 
   /** Another state is about to take this one's place: begins nothing any more. */
   stop(): void {
     this.#retired = true;
-    this.#stopTimer();
+    this.#stopTimers();
   }
 
   /**
@@ -460,7 +300,7 @@ export class Flusher {
    */
   handOver(next: Flusher): void {
     for (const { done } of this.#waitingFlush.splice(0)) done(null);
-    for (const { revision, done } of this.#waitingRemoval.splice(0)) next.whenCompacted(revision, done);
+    for (const { revision, done } of this.#removal.takeWaiting()) next.whenCompacted(revision, done);
     for (const done of this.#defragmenting.splice(0)) next.defragment(done);
     for (const { done } of this.#waitingPins.splice(0)) done(replaced(), null);
     for (const again of this.#waitHeads.splice(0)) again();
@@ -508,9 +348,7 @@ export class Flusher {
     meta.useReader(reader);
     old.close();
     // The new file may remember less of the removal than the old one did.
-    const removal = readRemoval(reader);
-    this.#removalFinished = removal.finished;
-    this.#removalUnderWay = removal.target;
+    this.#removal.resume(readRemoval(reader));
   }
 
   /**
@@ -520,9 +358,9 @@ export class Flusher {
   close(done: Done): void {
     this.flush((error) => {
       this.#closing = true;
-      this.#stopTimer();
+      this.#stopTimers();
       for (const waiting of this.#waitingPins.splice(0)) waiting.done(closed(), null);
-      for (const waiting of this.#waitingRemoval.splice(0)) waiting.done(closed());
+      for (const waiting of this.#removal.takeWaiting()) waiting.done(closed());
       for (const waiting of this.#defragmenting.splice(0)) waiting(closed());
       for (const again of this.#waitHeads.splice(0)) again();
       if (error !== null) done(error);
@@ -538,7 +376,7 @@ export class Flusher {
         if (this.#failed !== null || error !== null) done(error ?? this.#failed);
         else if (this.#retired) done(null);
         else if (this.#closing) done(closed());
-        else if (this.#sealedHeads === null && this.#lagRecords === 0) {
+        else if (this.#heads.isComplete) {
           this.#flushAll = false;
           done(null);
         } else this.#waitHeads.push(wait);
@@ -565,10 +403,10 @@ export class Flusher {
   fail(error: Error): void {
     if (this.#failed !== null) return;
     this.#failed = error;
-    this.#stopTimer();
+    this.#stopTimers();
     this.#o.fatal(error);
     for (const { done } of this.#waitingFlush.splice(0)) done(error);
-    for (const { done } of this.#waitingRemoval.splice(0)) done(error);
+    for (const { done } of this.#removal.takeWaiting()) done(error);
     for (const done of this.#defragmenting.splice(0)) done(error);
     for (const { done } of this.#waitingPins.splice(0)) done(error, null);
     for (const again of this.#waitHeads.splice(0)) again();
