@@ -68,7 +68,8 @@ export class Context {
 
   /** Prints one answer in the format that `--write-out` names. */
   print(report: Report): void {
-    this.io.stdout(render(report, this.globals.string('write-out'), { hex: this.hex }));
+    const format = { hex: this.hex };
+    render(report, this.globals.string('write-out'), format, (piece) => this.io.stdout(piece));
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import { CommandError } from './exit.ts';
 import { FlagError, type FlagSpecs, FlagValues, parseFlags } from './flags.ts';
 import { globalFlags, withEnvironment } from './globals.ts';
 import { quote } from './go-values.ts';
-import { stringify } from './output/json.ts';
+import { writeJson } from './output/json.ts';
 import { drawTable } from './output/table.ts';
 import { decodeRaw, encodeRaw } from './raw-text.ts';
 import { entries } from './registry.ts';
@@ -295,8 +295,13 @@ describe('output', () => {
   });
 
   test('JSON keeps 64-bit numbers and escapes as Go does', () => {
-    expect(stringify({ id: 2n ** 64n - 1n, text: '<a&b>\u2028', list: [null, true, 1] })).toBe(
-      '{"id":18446744073709551615,"text":"\\u003ca\\u0026b\\u003e\\u2028","list":[null,true,1]}',
+    let text = '';
+    const value = { id: 2n ** 64n - 1n, text: '<a&b>\u2028', list: [null, true, 1], none: [], no: {} };
+    writeJson(value, (more) => {
+      text += more;
+    });
+    expect(text).toBe(
+      '{"id":18446744073709551615,"text":"\\u003ca\\u0026b\\u003e\\u2028","list":[null,true,1],"none":[],"no":{}}',
     );
   });
 });

@@ -84,15 +84,31 @@ export async function checkPerf(context: Context, line: CommandLine, load: PerfL
   });
   const elapsedSec = (performance.now() - startMs) / 1000;
   await cleanUp(context, client, line);
-  const print = (text: string): void => context.io.stdout(`${text}\n`);
+  const { ok, text } = judgePerf(load, { elapsedSec, tookSec, errors });
+  context.io.stdout(text);
+  if (!ok) throw new CommandError(ExitCode.ERROR, '');
+}
+
+/** What the load came to. */
+export function judgePerf(
+  load: PerfLoad,
+  measured: {
+    readonly elapsedSec: number;
+    /** Of each write that was answered. */
+    readonly tookSec: readonly number[];
+    readonly errors: ReadonlyMap<string, number>;
+  },
+): { readonly ok: boolean; readonly text: string } {
+  const { elapsedSec, tookSec, errors } = measured;
+  const lines: string[] = [];
   let ok = true;
   const judge = (good: boolean, pass: string, fail: string): void => {
-    print(good ? `PASS: ${pass}` : fail);
+    lines.push(good ? `PASS: ${pass}` : fail);
     ok &&= good;
   };
   if (errors.size > 0) {
     judge(false, '', 'FAIL: too many errors');
-    for (const [text, times] of errors) print(`FAIL: ERROR(${text}) -> ${times}`);
+    for (const [text, times] of errors) lines.push(`FAIL: ERROR(${text}) -> ${times}`);
   }
   const rate = tookSec.length / elapsedSec;
   const whole = Math.floor(rate) + 1;
@@ -108,8 +124,8 @@ export async function checkPerf(context: Context, line: CommandLine, load: PerfL
     `Slowest request took too long: ${slowest.toFixed(6)}s`,
   );
   judge(deviation <= 0.1, `Stddev is ${deviation.toFixed(6)}s`, `Stddev too high: ${deviation.toFixed(6)}s`);
-  print(ok ? 'PASS' : 'FAIL');
-  if (!ok) throw new CommandError(ExitCode.ERROR, '');
+  lines.push(ok ? 'PASS' : 'FAIL');
+  return { ok, text: lines.map((line) => `${line}\n`).join('') };
 }
 
 export const dataScale: Run = async (context, line) => {

@@ -6,7 +6,7 @@ import type { Run } from '../command.ts';
 import { badArgs, CommandError, callErrorText, ExitCode } from '../exit.ts';
 import { hex, parseInt64 } from '../go-values.ts';
 import * as fields from '../output/fields.ts';
-import { base64, type Json, messageToJson } from '../output/json.ts';
+import { type Json, messageToJson } from '../output/json.ts';
 import { join, type Report } from '../output/report.ts';
 
 const Lease = services['etcdserverpb.Lease'];
@@ -75,7 +75,7 @@ export const timeToLive: Run = async (context, { args, flags }) => {
       id: request.ID,
       ttl: TTL,
       'granted-ttl': grantedTTL,
-      keys: keys.length === 0 ? null : keys.map(base64),
+      keys: keys.length === 0 ? null : keys,
     }),
     fields: () =>
       fields.header(response.header) +

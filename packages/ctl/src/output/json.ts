@@ -10,18 +10,38 @@ export type Json =
   | number
   | bigint
   | string
+  | Uint8Array
   | readonly Json[]
   | { readonly [name: string]: Json };
 
-export function stringify(value: Json): string {
-  if (typeof value === 'bigint') return value.toString();
-  if (typeof value === 'string') return quoteJson(value);
-  if (Array.isArray(value)) return `[${value.map(stringify).join(',')}]`;
-  if (value !== null && typeof value === 'object')
-    return `{${Object.entries(value)
-      .map(([name, item]) => `${quoteJson(name)}:${stringify(item)}`)
-      .join(',')}}`;
-  return String(value);
+/** Hands the text of `value` to `emit` bit by bit. */
+export function writeJson(value: Json, emit: (text: string) => void): void {
+  if (typeof value === 'string') emit(quoteJson(value));
+  else if (value === null || typeof value !== 'object') emit(String(value));
+  else if (value instanceof Uint8Array) writeBase64(value, emit);
+  else if (Array.isArray(value)) {
+    value.forEach((item, index) => {
+      emit(index === 0 ? '[' : ',');
+      writeJson(item, emit);
+    });
+    emit(value.length === 0 ? '[]' : ']');
+  } else {
+    const entries = Object.entries(value);
+    entries.forEach(([name, item], index) => {
+      emit(`${index === 0 ? '{' : ','}${quoteJson(name)}:`);
+      writeJson(item, emit);
+    });
+    emit(entries.length === 0 ? '{}' : '}');
+  }
+}
+
+/** A multiple of three, so that only the last piece is padded. */
+const BASE64_BYTES = 3 * 2 ** 20;
+
+function writeBase64(bytes: Uint8Array, emit: (text: string) => void): void {
+  emit('"');
+  for (let at = 0; at < bytes.length; at += BASE64_BYTES) emit(base64(bytes.subarray(at, at + BASE64_BYTES)));
+  emit('"');
 }
 
 function quoteJson(text: string): string {
@@ -31,7 +51,7 @@ function quoteJson(text: string): string {
   );
 }
 
-export function base64(bytes: Uint8Array): string {
+function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
@@ -56,8 +76,7 @@ export function messageToJson(typeName: string, message: object): { [name: strin
 }
 
 function toJson(field: FieldInfo, value: unknown): Json {
-  if (field.kind === 'message') return messageToJson(field.type, value as object);
-  return value instanceof Uint8Array ? base64(value) : (value as Json);
+  return field.kind === 'message' ? messageToJson(field.type, value as object) : (value as Json);
 }
 
 function isZero(value: unknown): boolean {

@@ -38,33 +38,36 @@ function txnLines(response: wire.TxnResponse, format: Format): Chunk[] {
   return [response.succeeded ? 'SUCCESS\n' : 'FAILURE\n', ...answers.flatMap((lines) => ['\n', ...lines])];
 }
 
-function rangeFields(response: wire.RangeResponse): string {
-  const kvs = response.kvs.map((kv) => fields.keyValue('', kv)).join('');
-  return (
-    fields.header(response.header) +
-    kvs +
-    fields.field('More', response.more) +
-    fields.field('Count', response.count)
-  );
+function rangeFields(response: wire.RangeResponse): string[] {
+  return [
+    fields.header(response.header),
+    ...response.kvs.map((kv) => fields.keyValue('', kv)),
+    fields.field('More', response.more),
+    fields.field('Count', response.count),
+  ];
 }
 
-function putFields(response: wire.PutResponse): string {
-  return fields.header(response.header) + (response.prevKv ? fields.keyValue('Prev', response.prevKv) : '');
+function putFields(response: wire.PutResponse): string[] {
+  const previous = response.prevKv ? [fields.keyValue('Prev', response.prevKv)] : [];
+  return [fields.header(response.header), ...previous];
 }
 
-function deleteFields(response: wire.DeleteRangeResponse): string {
-  const previous = response.prevKvs.map((kv) => fields.keyValue('Prev', kv)).join('');
-  return fields.header(response.header) + fields.field('Deleted', response.deleted) + previous;
+function deleteFields(response: wire.DeleteRangeResponse): string[] {
+  return [
+    fields.header(response.header),
+    fields.field('Deleted', response.deleted),
+    ...response.prevKvs.map((kv) => fields.keyValue('Prev', kv)),
+  ];
 }
 
-function txnFields(response: wire.TxnResponse): string {
-  const inner = response.responses.map((op) => {
+function txnFields(response: wire.TxnResponse): string[] {
+  const inner = response.responses.flatMap((op): string[] => {
     if (op.responsePut) return putFields(op.responsePut);
     if (op.responseRange) return rangeFields(op.responseRange);
     if (op.responseDeleteRange) return deleteFields(op.responseDeleteRange);
-    return op.responseTxn ? txnFields(op.responseTxn) : '';
+    return op.responseTxn ? txnFields(op.responseTxn) : [];
   });
-  return fields.header(response.header) + fields.field('Succeeded', response.succeeded) + inner.join('');
+  return [fields.header(response.header), fields.field('Succeeded', response.succeeded), ...inner];
 }
 
 export function rangeReport(response: wire.RangeResponse, valueOnly: boolean): Report {

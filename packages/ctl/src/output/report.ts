@@ -3,7 +3,7 @@
  * refused with etcdctl's words.
  */
 import { CommandError, ExitCode } from '../exit.ts';
-import { type Json, stringify } from './json.ts';
+import { type Json, writeJson } from './json.ts';
 import { drawTable, type Table } from './table.ts';
 
 /** Text and raw bytes: keys and values go out as they are. */
@@ -17,25 +17,64 @@ export interface Format {
 export interface Report {
   readonly simple: (format: Format) => readonly Chunk[];
   readonly json?: (format: Format) => Json;
-  readonly fields?: (format: Format) => string;
+  readonly fields?: (format: Format) => string | readonly string[];
   readonly table?: (format: Format) => Table;
   readonly protobuf?: () => Uint8Array;
 }
 
-export function render(report: Report, writeOut: string, format: Format): Uint8Array {
+/** Small chunks go out together, in pieces of about this length. */
+const PIECE_LENGTH = 64 * 1024;
+
+/** @param emit gets the answer in pieces: as one text it may be longer than a string can be */
+export function render(
+  report: Report,
+  writeOut: string,
+  format: Format,
+  emit: (piece: Uint8Array) => void,
+): void {
+  const out = new Pieces(emit);
   switch (writeOut) {
     case 'simple':
-      return join(report.simple(format));
+      for (const chunk of report.simple(format)) out.add(chunk);
+      break;
     case 'json':
-      return Buffer.from(`${stringify(supported(report.json, writeOut)(format))}\n`);
+      writeJson(supported(report.json, writeOut)(format), (text) => out.add(text));
+      out.add('\n');
+      break;
     case 'fields':
-      return Buffer.from(supported(report.fields, writeOut)(format));
+      for (const text of [supported(report.fields, writeOut)(format)].flat()) out.add(text);
+      break;
     case 'table':
-      return Buffer.from(drawTable(supported(report.table, writeOut)(format)));
+      out.add(drawTable(supported(report.table, writeOut)(format)));
+      break;
     case 'protobuf':
-      return supported(report.protobuf, writeOut)();
+      out.add(supported(report.protobuf, writeOut)());
+      break;
     default:
       throw new CommandError(ExitCode.BAD_FEATURE, 'unsupported output format');
+  }
+  out.flush();
+}
+
+class Pieces {
+  readonly #emit: (piece: Uint8Array) => void;
+  #chunks: Chunk[] = [];
+  #length = 0;
+
+  constructor(emit: (piece: Uint8Array) => void) {
+    this.#emit = emit;
+  }
+
+  add(chunk: Chunk): void {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    if (this.#length >= PIECE_LENGTH) this.flush();
+  }
+
+  flush(): void {
+    if (this.#length > 0) this.#emit(join(this.#chunks));
+    this.#chunks = [];
+    this.#length = 0;
   }
 }
 
