@@ -9,6 +9,7 @@ import type { MetricsSource } from './http/metrics/source.ts';
 import type { NetworkHost, World } from './member-config.ts';
 import { NO_PEERS } from './network.ts';
 import { firstAddress } from './node/first-address.ts';
+import { fetchCluster } from './peers/join.ts';
 import { peerMetrics } from './peers/metrics.ts';
 import { createPeerNetwork, type PeerNetwork } from './peers/peer-network.ts';
 
@@ -29,10 +30,7 @@ export function peerWorld(config: ServerConfig, world: World): PeerWorld {
       network = await openNetwork(config, host);
       return network;
     },
-    fetchCluster: async (urls, timeoutMs) => {
-      const { fetchCluster } = await import('./peers/join.ts');
-      return fetchCluster(urls, { env: world.env, timeoutMs });
-    },
+    fetchCluster: (urls, timeoutMs) => fetchCluster(urls, { env: world.env, timeoutMs }),
   };
 }
 
@@ -44,7 +42,6 @@ async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Pee
     memberId: host.memberId,
     serverVersion: etcdApi.version,
     electionMs: config.electionMs,
-    startsAlone: isAlone(config, host),
     maxRequestBytes: config.maxRequestBytes,
     isRemoved: (id: bigint) => host.isRemoved(id),
     describe: () => host.describe(),
@@ -61,9 +58,4 @@ async function openNetwork(config: ServerConfig, host: NetworkHost): Promise<Pee
     });
     return createPeerNetwork({ ...options, listenUrls: [] });
   }
-}
-
-/** One that is about to join others finds them a moment later, and loads what dials them then. */
-function isAlone(config: ServerConfig, host: NetworkHost): boolean {
-  return config.initialCluster.length <= 1 && host.describe().members.length <= 1;
 }

@@ -24,8 +24,6 @@ export interface PeerNetworkOptions {
   /** Where peers connect. May be empty: then this member only reaches out. */
   readonly listenUrls: readonly EndpointUrl[];
   readonly electionMs: number;
-  /** No other member is known: what dials them is loaded when there is one. Default: it is loaded first. */
-  readonly startsAlone?: boolean;
   /** Longest request of a client: an entry of the log is about as long. */
   readonly maxRequestBytes?: number;
   readonly isRemoved: (id: bigint) => boolean;

@@ -34,7 +34,7 @@ import { Incoming } from './incoming.ts';
 import { LogGate } from './log-gate.ts';
 import { Names } from './names.ts';
 import { type ClusterView, type PeerLimits, type PeerNetworkOptions, peerLimits } from './options.ts';
-import type { Peer } from './peer.ts';
+import { Peer } from './peer.ts';
 import { PeerTraffic } from './traffic.ts';
 
 export interface PeerNetwork extends Network {
@@ -52,7 +52,6 @@ const LISTENER_PATIENCE = 2;
 export async function createPeerNetwork(options: PeerNetworkOptions): Promise<PeerNetwork> {
   const network = new GrpcNetwork(options);
   try {
-    if (options.startsAlone !== true) await network.loadDialling();
     for (const url of options.listenUrls) await network.listen(url);
   } catch (error) {
     await network.close();
@@ -88,9 +87,6 @@ class GrpcNetwork implements PeerNetwork {
   readonly #dropped = new Set<bigint>();
   #removalTold = false;
   #closed: Promise<void> | null = null;
-  /** Null until it is loaded: peers are listed meanwhile, and not dialled. */
-  #Peer: typeof Peer | null = null;
-  #loading: Promise<void> | null = null;
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
@@ -260,8 +256,7 @@ class GrpcNetwork implements PeerNetwork {
   #introduced(from: bigint, peerUrls: readonly string[]): boolean {
     if (this.#closed !== null) return false;
     if (!this.#isKnown(from)) {
-      const remotes = this.#Peer === null ? this.#named.size : this.#peers.size - this.#members.size;
-      if (remotes >= this.#limits.maxRemotes) return false;
+      if (this.#peers.size - this.#members.size >= this.#limits.maxRemotes) return false;
       this.#gate.log(`remote ${from}`, 'info', 'let in a caller that is not known as a member here yet', {
         'remote-member-id': formatId(from),
         'peer-urls': peerUrls,
@@ -289,34 +284,13 @@ class GrpcNetwork implements PeerNetwork {
 
   /** Which of them is true shows when they are dialled: whoever answers says its id. */
   #direct(id: bigint): void {
-    if (this.#Peer === null) {
-      this.loadDialling().catch((error: Error) => {
-        // Whoever replaced the files of a running program will start it anew; until then this is tried with each change.
-        const { message: reason } = error;
-        this.#gate.log('dialling', 'error', 'what dials peers cannot be loaded', { reason });
-      });
-      return;
-    }
     let peer = this.#peers.get(id);
     if (peer === undefined) {
-      peer = this.#newPeer(this.#Peer, id);
+      peer = this.#newPeer(id);
       this.#peers.set(id, peer);
     }
     const [listed, named] = [this.#members.get(id) ?? [], this.#named.get(id) ?? []];
     peer.setUrls([...listed, ...named.filter((url) => !listed.includes(url))]);
-  }
-
-  /** A member alone has no use for what dials, and starts sooner without it. */
-  loadDialling(): Promise<void> {
-    this.#loading ??= import('./peer.ts').then(({ Peer }) => {
-      this.#Peer = Peer;
-      if (this.#closed !== null) return;
-      for (const id of new Set([...this.#members.keys(), ...this.#named.keys()])) this.#direct(id);
-    });
-    this.#loading.catch(() => {
-      this.#loading = null;
-    });
-    return this.#loading;
   }
 
   #isKnown(id: bigint): boolean {
@@ -354,9 +328,9 @@ class GrpcNetwork implements PeerNetwork {
     await this.#server.close({ graceMs: 0 });
   }
 
-  #newPeer(peer: typeof Peer, to: bigint): Peer {
+  #newPeer(to: bigint): Peer {
     const { env, dialTls, snapshotBytesPerSec } = this.#options;
-    return new peer(
+    return new Peer(
       {
         env,
         own: this.#own,
