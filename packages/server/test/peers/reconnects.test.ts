@@ -1,6 +1,10 @@
 /** Members that come and go, often: nothing is left behind, and everything that was asked has one outcome. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createGrpcServer, type StreamCall } from '@quorate/grpc-server';
 import { afterEach, describe, expect, test } from 'vitest';
+import { parseUrl } from '../../src/config/urls.ts';
 import type { Env } from '../../src/env.ts';
 import type { PeerReport, SnapshotContent } from '../../src/network.ts';
 import { Connection } from '../../src/peers/connection.ts';
@@ -179,6 +183,37 @@ test('a member that closes has no timers left, whatever it was at', async () => 
   expect(timers.size).toBe(0);
   expect(content.closed).toBeGreaterThan(0);
 });
+
+test.each(['http://[::1]:0', 'http://localhost:0', 'unix://peer:1'])(
+  'members at %s reach each other',
+  async (url) => {
+    const here = process.cwd();
+    const folder = mkdtempSync(join(tmpdir(), 'peers-'));
+    // Unix URLs name files of the working folder.
+    process.chdir(folder);
+    opened.push({
+      async close() {
+        process.chdir(here);
+        rmSync(folder, { recursive: true });
+      },
+    });
+    const one = await openPeer(1n);
+    opened.push(one);
+    const two = await openPeer(2n, { listenUrls: [parseUrl(url)] });
+    opened.push(two);
+    two.onCall('echo', (_from, request, done) => done(null, request));
+    two.setPeers(new Map([[1n, ['http://127.0.0.1:1']]]));
+    const port = two.addresses[0]!.split(':').at(-1)!;
+    one.setPeers(new Map([[2n, [url.replace(/:0$/, `:${port}`)]]]));
+    await until(() => one.connectedSince(2n) !== null);
+    let answer: unknown = null;
+    one.call(2n, 'echo', Buffer.from('q'), 20_000, (error, response) => {
+      answer = error ?? Buffer.from(response!).toString();
+    });
+    await until(() => answer !== null);
+    expect(answer).toBe('q');
+  },
+);
 
 test('why a name with several addresses cannot be reached is told', async () => {
   const { env, lines } = loggingEnv();
