@@ -108,7 +108,7 @@ function damaged(random: Random): Buffer {
   return bytes;
 }
 
-const CONVERSATIONS = process.env.QUORATE_LONG === '1' ? 200_000 : 10_000;
+const CONVERSATIONS = 10_000;
 
 test(`${CONVERSATIONS} damaged conversations (seed ${seed})`, async () => {
   let survived = 0;
