@@ -18,8 +18,11 @@ const HISTORIES = 10;
 const REQUESTS = Math.ceil((20_000 / HISTORIES) * Number(process.env.QUORATE_TEST_SCALE ?? 1));
 const seed = process.env.DIFFERENTIAL_SEED ?? String(Math.floor(Math.random() * 2 ** 31));
 
-/** etcd 3.4.23 ends with a panic when a checked txn meets an error while it writes; more deaths than this are news. */
-const MAX_DEATHS = 5;
+/**
+ * etcd 3.4.23 ends with this panic when a checked txn meets an error while it writes: about one request in 6,000. How often that
+ * happens in a history is chance, and no bound on it would hold for every seed; what may end it is only such a txn.
+ */
+const PANIC = 'unexpected error during txn';
 
 describe.skipIf(!installed)(`random requests, same answers as etcd (DIFFERENTIAL_SEED=${seed})`, () => {
   it.each(Array.from({ length: HISTORIES }, (_, number) => number))(
@@ -29,10 +32,7 @@ describe.skipIf(!installed)(`random requests, same answers as etcd (DIFFERENTIAL
       const generator = new Generator(`${seed}/${number}`);
       const kinds = { accepted: 0, refused: 0, writes: 0, explained: 0 };
       let done = 0;
-      for (let deaths = 0; done < REQUESTS; deaths++) {
-        expect(deaths).toBeLessThanOrEqual(MAX_DEATHS);
-        done += await compareUntilDeath(number, generator, REQUESTS - done, kinds);
-      }
+      while (done < REQUESTS) done += await compareUntilDeath(number, generator, REQUESTS - done, kinds);
       // A run in which nearly everything is refused, or nothing is, compares too little.
       expect(kinds.accepted).toBeGreaterThan(REQUESTS * 0.4);
       expect(kinds.refused).toBeGreaterThan(REQUESTS * 0.05);
@@ -82,6 +82,7 @@ async function compareUntilDeath(
           await new Promise((resolve) => setTimeout(resolve, 100));
         }
         expect(etcdDied, processes[1]?.output().slice(-2000)).toBe(true);
+        expect(processes[1]?.output()).toContain(PANIC);
         // What ended it must have been a txn that cannot be carried out: we refuse it and go on.
         expect(step.call).toBe('KV/Txn');
         expect(answers[0].ok).toBe(false);
