@@ -185,4 +185,23 @@ describe('driver', () => {
     await expect(driver.propose(add(1))).rejects.toBeInstanceOf(DriverError);
     expect(driver.stopped).toMatchObject({ code: 'STOPPED', cause: { message: 'EIO' } });
   });
+
+  it.each(['tick', 'campaign'] as const)('ends with a core that fails, and %s does not throw', (event) => {
+    let broken = false;
+    const driver = new RaftDriver({
+      node: {
+        id: 1n,
+        random: (bound) => {
+          if (broken) throw new Error('no randomness');
+          return bound - 1;
+        },
+      },
+      storage: new MemoryDriverStorage({ ...EMPTY_CONF, voters: [1n, 2n, 3n] }),
+      machine: new Counter(),
+      transport: { send: () => {}, sendSnapshot: () => Promise.resolve() },
+    });
+    broken = true;
+    for (let calls = 0; calls < 30; calls += 1) driver[event]();
+    expect(driver.stopped).toMatchObject({ code: 'STOPPED', cause: { message: 'no randomness' } });
+  });
 });

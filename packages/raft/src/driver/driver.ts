@@ -87,24 +87,23 @@ export class RaftDriver<Result> {
 
   /** Time passes by one tick (thesis §3.9). */
   tick(): void {
-    if (this.#stopped !== null) return;
-    this.#node.tick();
-    this.#proposals.tick();
-    this.#changes.tick();
-    this.#reads.tick();
-    this.#plan();
+    this.#happen(() => {
+      this.#node.tick();
+      this.#proposals.tick();
+      this.#changes.tick();
+      this.#reads.tick();
+    });
   }
 
   /** A message from a peer (thesis §3.3). What no correct peer sends is dropped. */
   receive(message: Message): void {
-    if (this.#stopped !== null) return;
-    try {
-      this.#node.step(message);
-    } catch (error) {
-      if (error instanceof ProtocolError) return;
-      this.#fail(error);
-    }
-    this.#plan();
+    this.#happen(() => {
+      try {
+        this.#node.step(message);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+      }
+    });
   }
 
   /**
@@ -149,20 +148,17 @@ export class RaftDriver<Result> {
 
   /** Messages to `id` are being lost (thesis §10.2.1). */
   reportUnreachable(id: NodeId): void {
-    this.#node.reportUnreachable(id);
-    this.#plan();
+    this.#happen(() => this.#node.reportUnreachable(id));
   }
 
   /** Entries that storage reported as unavailable can be read now (thesis §5). */
   storageAvailable(): void {
-    this.#node.storageAvailable();
-    this.#plan();
+    this.#happen(() => this.#node.storageAvailable());
   }
 
   /** Starts an election now, if this node may (thesis §3.4). */
   campaign(): void {
-    this.#node.campaign();
-    this.#plan();
+    this.#happen(() => this.#node.campaign());
   }
 
   /** A copy of what the node knows of itself and of the others (thesis figure 3.1). */
@@ -178,6 +174,18 @@ export class RaftDriver<Result> {
   /** Stops for good, as in a crash (thesis §3.8). Promises that wait are rejected; a write under way is not interrupted. */
   stop(): void {
     this.#end(new DriverError('STOPPED', 'the driver was stopped'));
+  }
+
+  /** Tells the node something. What it does not survive ends the driver, and is not the caller's to handle. */
+  #happen(tell: () => void): void {
+    if (this.#stopped !== null) return;
+    try {
+      tell();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#plan();
   }
 
   #submit<Value>(waiting: Waiting<Value>, offer: (id: bigint) => ProposeResult): Promise<Value> {
@@ -238,11 +246,8 @@ export class RaftDriver<Result> {
       this.#config.transport.send(message);
       return;
     }
-    const report = (outcome: 'delivered' | 'failed') => {
-      if (this.#stopped !== null) return;
-      this.#node.reportSnapshot(message.to, outcome);
-      this.#plan();
-    };
+    const report = (outcome: 'delivered' | 'failed') =>
+      this.#happen(() => this.#node.reportSnapshot(message.to, outcome));
     this.#config.transport.sendSnapshot(message).then(
       () => report('delivered'),
       () => report('failed'),
