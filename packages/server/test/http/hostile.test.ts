@@ -142,6 +142,16 @@ describe('case-66 bodies', () => {
   });
 });
 
+test('case-66 thousands of ranges that wait behind others on one connection, then end at once', async () => {
+  const range = (fields: object): string => {
+    const body = JSON.stringify({ key: b64('honest'), ...fields });
+    return `POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  };
+  const socket = raw(range({}).repeat(8) + range({ serializable: true }).repeat(4_000));
+  await socket.until(({ received, closed }) => closed || received.split('"header"').length === 4_009);
+  expect(socket.closed).toBe(false);
+});
+
 test('case-66 any bytes on the port: an answer or a closed connection', async () => {
   const words = [
     'POST',

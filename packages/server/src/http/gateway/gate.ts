@@ -36,6 +36,7 @@ export class Gate {
   /** `sinceMs`: since when its reader takes nothing; Infinity while the next move is ours. */
   readonly #held = new Map<Held, { sinceMs: number; readonly giveUp: () => void }>();
   readonly #waiting: (() => void)[] = [];
+  #isAdmitting = false;
   #timer: Timer | null = null;
 
   constructor(env: Env) {
@@ -96,10 +97,17 @@ export class Gate {
     return expectedBytes < MAX_HELD_BYTES || (this.#running === 0 && this.#heldBytes === 0);
   }
 
+  /** Those that end at once come back here: the loop that started them goes on, or a crowd of them would use up the stack. */
   #admit(): void {
-    while (this.#waiting.length > 0 && this.#hasRoom()) {
-      this.#running++;
-      this.#waiting.shift()!();
+    if (this.#isAdmitting) return;
+    this.#isAdmitting = true;
+    try {
+      while (this.#waiting.length > 0 && this.#hasRoom()) {
+        this.#running++;
+        this.#waiting.shift()!();
+      }
+    } finally {
+      this.#isAdmitting = false;
     }
   }
 
