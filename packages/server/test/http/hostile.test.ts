@@ -152,6 +152,20 @@ test('case-66 thousands of ranges that wait behind others on one connection, the
   expect(socket.closed).toBe(false);
 });
 
+test('case-66 transactions in one another, as deep as a request can be, where --max-txn-ops lets them', async () => {
+  const own = await startHttpServer({ 'max-txn-ops': '1000' });
+  try {
+    const body = `${'{"success":[{"request_txn":'.repeat(300)}{}${'}]}'.repeat(300)}`;
+    const answer = await ask(own.port, { path: '/v3/kv/txn', body });
+    expect(answer.status).toBe(200);
+    expect(answer.body.split('"response_txn"')).toHaveLength(301);
+    const written = body.replace('{}', `{"success":[{"request_put":{"key":"${b64('deep')}"}}]}`);
+    expect((await ask(own.port, { path: '/v3/kv/txn', body: written })).status).toBe(200);
+  } finally {
+    await own.stop();
+  }
+});
+
 test('case-66 any bytes on the port: an answer or a closed connection', async () => {
   const words = [
     'POST',

@@ -47,9 +47,14 @@ export class Gate {
     return this.#heldBytes;
   }
 
+  /** Whoever enters now has to wait. */
+  get isFull(): boolean {
+    return this.#waiting.length > 0 || !this.#hasRoom();
+  }
+
   /** Runs `start` now or when there is room; `leave` must follow once. */
   enter(start: () => void): void {
-    if (this.#waiting.length === 0 && this.#hasRoom()) {
+    if (!this.isFull) {
       this.#running++;
       start();
     } else this.#waiting.push(start);

@@ -22,7 +22,7 @@ import { Gate, type Held } from './gate.ts';
 import { HeaderError } from './metadata.ts';
 import { GATEWAY_ROUTES, type GatewayRoute } from './routes.ts';
 import { errorBody, httpCodeOf } from './status.ts';
-import { GatewayStreamCall, type LineSink } from './stream-call.ts';
+import { GatewayStreamCall, type LineSink, UNWRITABLE } from './stream-call.ts';
 import { GatewayUnaryCall, type UnaryAnswer } from './unary-call.ts';
 
 export interface GatewayOptions {
@@ -43,6 +43,9 @@ const BODY_SLACK_BYTES = 64 * 1024;
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const ANSWER_FIELDS = { ...JSON_TYPE, 'Grpc-Metadata-Content-Type': 'application/grpc' };
 
+/** What a call that waits takes beside its request. */
+const WAITING_CALL_BYTES = 4 * 1024;
+
 /** Calls that may answer with megabytes. */
 const LARGE = new Set(['/etcdserverpb.KV/Range', '/etcdserverpb.KV/Txn']);
 
@@ -52,6 +55,8 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #gate: Gate;
   readonly #bodyRoom = new BodyRoom();
+  /** For requests that wait at the gate. */
+  readonly #waitingRoom = new BodyRoom();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -165,7 +170,14 @@ export class Gateway {
       handler.handle(message, call);
       return;
     }
+    // A body has left its room by now, and those who wait for a place may be many.
+    const heldBytes = this.#gate.isFull ? message.length + WAITING_CALL_BYTES : 0;
+    if (!this.#waitingRoom.take(heldBytes)) {
+      call.fail(Status.RESOURCE_EXHAUSTED, 'too many requests are waiting');
+      return;
+    }
     this.#gate.enter(() => {
+      this.#waitingRoom.give(heldBytes);
       if (!call.checkDeadline()) {
         this.#gate.leave();
         return;
@@ -214,8 +226,15 @@ export class Gateway {
     const shape = shapeOf(method.response.typeName);
     const { parts, bytes } = answer;
     if (bytes <= SMALL_BYTES) {
-      const message = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-      send(request, response, 200, { ...ANSWER_FIELDS, ...answer.headers }, jsonText(message, shape));
+      let text: string;
+      try {
+        text = jsonText(parts.length === 1 ? parts[0]! : Buffer.concat(parts), shape);
+      } catch {
+        // A fault of ours, of which the handler that is answering here knows nothing.
+        sendError(request, response, Status.INTERNAL, UNWRITABLE);
+        return;
+      }
+      send(request, response, 200, { ...ANSWER_FIELDS, ...answer.headers }, text);
       return;
     }
     response.writeHead(200, { ...ANSWER_FIELDS, ...answer.headers });

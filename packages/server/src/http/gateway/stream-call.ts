@@ -30,6 +30,8 @@ export interface LineSink extends TextSink {
   resume(): void;
 }
 
+export const UNWRITABLE = 'an answer could not be written as JSON';
+
 /** Messages up to this size are turned into text at once. */
 const SMALL_BYTES = 16 * 1024;
 /** Queued bytes from which on the handler is asked to wait. */
@@ -205,7 +207,7 @@ export class GatewayStreamCall extends GatewayCall implements StreamCall {
   /** An answer that cannot be turned into text is a fault of ours. */
   #broken(): void {
     this.#queue.close();
-    this.abort('cancelled', Status.INTERNAL, 'an answer could not be written as JSON');
+    this.abort('cancelled', Status.INTERNAL, UNWRITABLE);
     this.#sink.abort();
   }
 }

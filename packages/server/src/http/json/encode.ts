@@ -12,14 +12,15 @@
  *     {"header":{"cluster_id":"5"},"more":true}
  */
 import type { FieldShape, MessageShape } from './shape.ts';
+import { MAX_JSON_DEPTH } from './syntax.ts';
 
 /** A piece of text is about this long; messages whose bytes are fewer are written in one go. */
 const PIECE_CHARACTERS = 16 * 1024;
 /** Fields whose order is looked at in one go: a fraction of a millisecond. */
 const FIELDS_AT_ONCE = 4_096;
 
-/** Nesting of messages in an answer; what was stored through requests is less deep than they may be. */
-const MAX_DEPTH = 400;
+/** Nesting of messages in an answer: a transaction in another one is three levels of a request's JSON, and two messages of its answer. */
+const MAX_DEPTH = MAX_JSON_DEPTH;
 
 /** The whole text at once: for small messages. */
 export function jsonText(bytes: Uint8Array, shape: MessageShape): string {

@@ -251,6 +251,13 @@ describe('on the way in', () => {
     const deep = Math.floor(MAX_JSON_DEPTH / 3) - 1;
     const nested = decode(`${'{"success":[{"request_txn":'.repeat(deep)}{}${'}]}'.repeat(deep)}`, txn);
     expect(nested.success).toHaveLength(1);
+    let answer: Uint8Array = proto.TxnResponse.encode({ succeeded: true });
+    for (let level = 0; level < deep; level++) {
+      answer = proto.TxnResponse.encode({ responses: [{ responseTxn: answer }] });
+    }
+    const inner = `${'{"responses":[{"response_txn":'.repeat(deep)}{"succeeded":true}${'}]}'.repeat(deep)}`;
+    expect(jsonText(answer, shapeOf('etcdserverpb.TxnResponse'))).toBe(inner);
+    expect([...jsonPieces([answer], shapeOf('etcdserverpb.TxnResponse'))].join('')).toBe(inner);
   });
 
   test('case-66 numbers: no length or exponent costs time', () => {
