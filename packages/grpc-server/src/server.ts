@@ -245,7 +245,7 @@ class TransportServer implements GrpcServer, ConnectionHost {
         resolve();
       });
     });
-    // Accepting can fail for want of file descriptors: the listener goes on by itself when there are some again.
+    // Whatever accepting fails of, the listener goes on by itself.
     listener.on('error', () => {});
     this.#listeners.add(listener);
     const address = listener.address();

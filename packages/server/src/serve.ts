@@ -25,6 +25,7 @@ import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import type { Member } from './member.ts';
 import type { MemberConfig, World } from './member-config.ts';
 import { discoverBySrv } from './membership/srv-discovery.ts';
+import { watchDescriptors } from './node/descriptor-watch.ts';
 import { peerWorld } from './peer-world.ts';
 import { startMember } from './start-member.ts';
 
@@ -60,8 +61,12 @@ export async function startServer(config: ServerConfig, world: World): Promise<S
   const opened: (() => unknown)[] = [() => member.stop()];
   try {
     const compaction = startAutoCompaction(member, config.autoCompaction);
-    void member.stopped.then(() => compaction.stop());
     const { env } = world;
+    const descriptors = watchDescriptors(env);
+    void member.stopped.then(() => {
+      compaction.stop();
+      descriptors.stop();
+    });
     const images = new ImageFolder(`${config.dataDir}/snapshot`, env);
     const services = createServices(member, { images, restsOnDefragment: config.restsOnDefragment });
     opened.push(() => services.close());

@@ -252,7 +252,7 @@ describe('case-68 in answers', () => {
 
 describe('case-69', () => {
   const hasPrlimit = findProgram('prlimit') !== null;
-  const title = 'no file descriptors left: no busy loop, and service again when there are some';
+  const title = 'no file descriptors left: it says so, no busy loop, and service again when there are some';
   const body = async (): Promise<void> => {
     const port = portOf(server.endpoint);
     const on = session();
@@ -284,12 +284,14 @@ describe('case-69', () => {
     await pause(2_000);
     // A loop without rest would have used all of the two seconds.
     expect(processUsage(server.pid).cpuSec - before).toBeLessThan(1);
+    await expect.poll(() => server.output()).toContain('no file descriptors left');
     // Those who are connected are served.
     expect((await unary(on, KV.Put.path, put('a', Buffer.from('2')))).status).toBe('0');
     for (const socket of sockets) socket.destroy();
     await expect
       .poll(async () => (await ask(port, '/health').catch(() => ({ body: '' }))).body, { timeout: 20_000 })
       .toBe('{"health":"true","reason":""}');
+    await expect.poll(() => server.output()).toContain('there are file descriptors again');
   };
   if (hasPrlimit) test(title, body);
   else test.skip(`${title} (${'prlimit'} is not installed)`, body);

@@ -18,6 +18,7 @@ import { type Gateway, send } from './gateway/gateway.ts';
 import { PREFIXES } from './gateway/routes.ts';
 import { WebSocketStreams } from './gateway/web-socket.ts';
 import { Health } from './health.ts';
+import { fdLimit } from './metrics/process.ts';
 import { anotherTurn } from './turns.ts';
 import { refuseUnreadable } from './unreadable.ts';
 
@@ -293,6 +294,7 @@ class Face {
     return JSON.stringify({
       cmdline: process.argv,
       memstats: process.memoryUsage(),
+      file_descriptor_limit: fdLimit() ?? 0,
       'raft.status': {
         id: member.memberId.toString(16),
         term: member.term,

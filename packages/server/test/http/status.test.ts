@@ -63,6 +63,9 @@ describe('status', () => {
       });
     }
     expect(JSON.parse((await ask(port, '/debug/vars')).body)).toMatchObject({
+      cmdline: process.argv,
+      memstats: {},
+      file_descriptor_limit: expect.any(Number),
       'raft.status': { raftState: 'StateLeader' },
     });
     for (const path of ['/debug/pprof/', '/debug/requests', '/config/local/log', '/v2/keys']) {
