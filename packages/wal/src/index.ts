@@ -23,6 +23,7 @@ export {
   type WalVerification,
 } from './inspect.ts';
 export { nodeDisk } from './node/disk.ts';
+export { lockShared } from './node/lock.ts';
 // Opening
 export { openWal, openWalInline, WAL_DEFAULTS } from './open.ts';
 // The log
